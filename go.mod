@@ -1,0 +1,3 @@
+module github.com/vpkg/vpkg
+
+go 1.26.0
