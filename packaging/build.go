@@ -74,7 +74,7 @@ func Build(ctx context.Context, dir string, p *Package, f Format) (_ Artifact, e
 	defer func() {
 		if err != nil {
 			tmp.Close() // err says what went wrong already
-			err = errors.Join(fmt.Errorf("writing %s: %w", name, err), os.Remove(tmp.Name()))
+			err = errors.Join(fmt.Errorf("writing %s: %w", filepath.Base(name), err), os.Remove(tmp.Name()))
 		}
 	}()
 	h := sha256.New()

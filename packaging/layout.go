@@ -68,6 +68,16 @@ func (d Digest) IsZero() bool { return d == Digest{} }
 // String gives 64 lower-case hex digits.
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
+// MarshalText gives String.
+func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads what MarshalText gives.
+func (d *Digest) UnmarshalText(b []byte) error {
+	v, err := ParseDigest(string(b))
+	*d = v
+	return err
+}
+
 // ParseDigest reads 64 hex digits.
 func ParseDigest(s string) (Digest, error) {
 	var d Digest

@@ -1,0 +1,60 @@
+// Command embed compiles the programs that packages carry and puts them,
+// compressed, where a build of vpkg with the tag embedprograms embeds them:
+//
+//	go run ./internal/programs/embed
+//	go build -tags embedprograms ./cmd/vpkg
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/vpkg/vpkg/internal/programs"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "embed:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	const bin = "internal/programs/bin"
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		return err
+	}
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp("", "vpkg-embed-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	for _, name := range []string{"vpkg-hook", "vpkg-agent"} {
+		for _, arch := range []string{"amd64", "arm64", "ppc64le", "s390x"} {
+			out := filepath.Join(tmp, name)
+			if err := programs.Compile(ctx, "go", ".", name, "linux", arch, out); err != nil {
+				return err
+			}
+			b, err := os.ReadFile(out)
+			if err != nil {
+				return err
+			}
+			file := filepath.Join(bin, fmt.Sprintf("%s_linux_%s.zst", name, arch))
+			if err := os.WriteFile(file, enc.EncodeAll(b, nil), 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
