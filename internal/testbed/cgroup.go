@@ -1,0 +1,84 @@
+//go:build linux
+
+package testbed
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// cgroupPrefix and the supervisor's process id name a run's control groups.
+const cgroupPrefix = "vpkg-testbed-"
+
+// cgroupRoots are the hierarchies that systemd uses: version 2's, and the one of
+// version 1 that has its name.
+func cgroupRoots() []string {
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil
+	}
+	var roots []string
+	for line := range strings.Lines(string(b)) {
+		// "36 25 0:31 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate"
+		before, after, ok := strings.Cut(line, " - ")
+		f, g := strings.Fields(before), strings.Fields(after)
+		if !ok || len(f) < 5 || len(g) < 3 {
+			continue
+		}
+		if g[0] == "cgroup2" || g[0] == "cgroup" && strings.Contains(g[2], "name=systemd") {
+			roots = append(roots, f[4])
+		}
+	}
+	return roots
+}
+
+// makeCgroup makes the control group in every hierarchy. It returns the files to
+// which a process writes its id to join them.
+func makeCgroup(name string) (procs []string, err error) {
+	for _, root := range cgroupRoots() {
+		dir := filepath.Join(root, name)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, err
+		}
+		procs = append(procs, filepath.Join(dir, "cgroup.procs"))
+	}
+	return procs, nil
+}
+
+// removeCgroups removes the control groups of that name. Their processes are
+// dead, but the kernel may need a moment to notice.
+func removeCgroups(name string) {
+	for _, root := range cgroupRoots() {
+		var dirs []string
+		_ = filepath.WalkDir(filepath.Join(root, name), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				dirs = append(dirs, path)
+			}
+			return nil
+		})
+		slices.Reverse(dirs)
+		for _, dir := range dirs {
+			_ = retry(func() error { return syscall.Rmdir(dir) })
+		}
+	}
+}
+
+// sweepCgroups removes what runs left that were killed together with their
+// supervisor.
+func sweepCgroups() {
+	for _, root := range cgroupRoots() {
+		left, _ := filepath.Glob(filepath.Join(root, cgroupPrefix+"*"))
+		for _, dir := range left {
+			pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), cgroupPrefix))
+			if err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+				removeCgroups(filepath.Base(dir))
+			}
+		}
+	}
+}
