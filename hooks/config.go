@@ -1,0 +1,228 @@
+package hooks
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ConfigVersion is the version of the configuration file that this package
+// reads and writes.
+const ConfigVersion = 1
+
+// A Config says what the hook has to do for one package. It travels with the
+// hook: as PROGRAM/etc/hook.json in the payload, and in a DEB also as the
+// member "hook-config" of the control archive.
+type Config struct {
+	Format  int    `json:"format"`  // ConfigVersion
+	Name    string `json:"name"`    // the package's: "illumio-ven"
+	Version string `json:"version"` // the package's, [EPOCH:]VERSION[-RELEASE]
+
+	Program string `json:"program"`        // folder of the program: "/opt/illumio_ven"
+	Data    string `json:"data,omitempty"` // folder of the data, one of Folders; empty means that there is none
+	Log     string `json:"log,omitempty"`  // file; empty means /var/log/NAME-install.log
+
+	// EnvPrefix is what the names of the environment variables begin with that
+	// the hook reads: "VEN_" for VEN_INSTALL_ACTION, VEN_NONPRIV_USER and
+	// VEN_ACTIVATION_CODE. Empty means that it reads none.
+	EnvPrefix string `json:"env_prefix,omitempty"`
+
+	// Account owns the payload. The zero value means root.
+	Account Account `json:"account,omitzero"`
+
+	// Folders are made beside the payload, parents first. Where Owner or Group
+	// are Account's and the administrator chose another account, it gets them.
+	Folders []Folder `json:"folders,omitempty"`
+
+	Units []Unit `json:"units,omitempty"`
+
+	// Start is the command that starts the product after a first installation,
+	// its program relative to Program: ["bin/init_Platform", "start"]. Empty means
+	// none besides the units with Start.
+	Start []string `json:"start,omitempty"`
+}
+
+// An Account is a system user with its group.
+type Account struct {
+	User    string `json:"user"`
+	Group   string `json:"group,omitempty"`   // empty means a group of the user's name
+	Home    string `json:"home,omitempty"`    // empty means "/"
+	Shell   string `json:"shell,omitempty"`   // empty means the system's nologin
+	Comment string `json:"comment,omitempty"` // no colon
+}
+
+// GroupName is Group, or the user's name.
+func (a Account) GroupName() string {
+	if a.Group == "" {
+		return a.User
+	}
+	return a.Group
+}
+
+// A Folder is made when it is missing. Owner and mode of one that is there
+// already are repaired.
+type Folder struct {
+	Path  string `json:"path"`
+	Mode  Mode   `json:"mode"`
+	Owner string `json:"owner,omitempty"` // empty means root
+	Group string `json:"group,omitempty"` // empty means root
+}
+
+// A Unit is a systemd unit of the payload.
+type Unit struct {
+	Name   string `json:"name"`             // "illumio-ven.service"
+	Enable bool   `json:"enable,omitempty"` // at the first installation
+	Start  bool   `json:"start,omitempty"`  // at the first installation
+}
+
+// A Mode is the permission bits of chmod(2), 0 to 07777. Its text is octal.
+type Mode uint32
+
+// MarshalText gives four octal digits.
+func (m Mode) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%04o", uint32(m)), nil }
+
+// UnmarshalText reads octal digits.
+func (m *Mode) UnmarshalText(b []byte) error {
+	n, err := strconv.ParseUint(string(b), 8, 12)
+	if err != nil {
+		return fmt.Errorf("mode %q: want octal digits, at most 7777", b)
+	}
+	*m = Mode(n)
+	return nil
+}
+
+// ParseConfig reads a configuration and checks it. An unknown field is an
+// error: hook and configuration are always of the same build.
+func ParseConfig(b []byte) (Config, error) {
+	var c Config
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return Config{}, fmt.Errorf("hook configuration: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return Config{}, fmt.Errorf("hook configuration: more text after byte %d", d.InputOffset())
+	}
+	if err := c.Validate(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// Marshal gives the text of the configuration, the same for equal values.
+func (c Config) Marshal() ([]byte, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	b, err := json.MarshalIndent(c, "", "  ")
+	return append(b, '\n'), err
+}
+
+var (
+	nameRE    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`)
+	versionRE = regexp.MustCompile(`^([0-9]+:)?[A-Za-z0-9][A-Za-z0-9.+~^_-]*$`)
+	accountRE = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,30}$`)
+	unitRE    = regexp.MustCompile(`^[A-Za-z0-9:_.@-]+\.(service|socket|timer|path|target)$`)
+	envRE     = regexp.MustCompile(`^[A-Z][A-Z0-9_]*_$`)
+	pathRE    = regexp.MustCompile(`^/[A-Za-z0-9._+/-]*$`) // what needs no quoting in a shell or a unit
+)
+
+// Validate reports everything that is wrong with the configuration at once.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("hook configuration: "+format, args...))
+	}
+	if c.Format != ConfigVersion {
+		bad("format %d, want %d", c.Format, ConfigVersion)
+	}
+	if !nameRE.MatchString(c.Name) {
+		bad("name %q: want letters, digits and . + - _, a letter or digit first", c.Name)
+	}
+	if !versionRE.MatchString(c.Version) {
+		bad("version %q: want [EPOCH:]VERSION[-RELEASE]", c.Version)
+	}
+	if !cleanPath(c.Program) {
+		bad("program folder %q: want a clean absolute path of letters, digits and . _ + -", c.Program)
+	}
+	if c.Log != "" && !cleanPath(c.Log) {
+		bad("log %q: want a clean absolute path of letters, digits and . _ + -", c.Log)
+	}
+	if c.Data != "" && !slices.ContainsFunc(c.Folders, func(f Folder) bool { return f.Path == c.Data }) {
+		bad("data folder %q is not one of the folders", c.Data)
+	}
+	if c.Data != "" && (within(c.Data, c.Program) || within(c.Program, c.Data)) {
+		bad("data folder %q and program folder %q: one is in the other", c.Data, c.Program)
+	}
+	if c.EnvPrefix != "" && !envRE.MatchString(c.EnvPrefix) {
+		bad("environment prefix %q: want capital letters and digits, _ at the end", c.EnvPrefix)
+	}
+	for _, f := range c.Folders {
+		if !cleanPath(f.Path) || strings.Count(f.Path, "/") < 2 {
+			bad("folder %q: want a clean absolute path of letters, digits and . _ + -, below a folder of the system", f.Path)
+		}
+		for _, n := range []string{f.Owner, f.Group} {
+			if n != "" && !accountRE.MatchString(n) {
+				bad("folder %s: %q is not an account's name", f.Path, n)
+			}
+		}
+	}
+	for _, u := range c.Units {
+		if !unitRE.MatchString(u.Name) {
+			bad("unit %q: want a unit's full name, such as agent.service", u.Name)
+		}
+	}
+	if len(c.Start) > 0 && (c.Start[0] == "" || path.IsAbs(c.Start[0]) || !cleanPath(path.Join("/", c.Start[0])) || path.Clean(c.Start[0]) != c.Start[0]) {
+		bad("start command %q: want a clean path relative to the program folder", c.Start)
+	}
+	return errors.Join(append(errs, c.Account.validate()...)...)
+}
+
+func (a Account) validate() []error {
+	if a == (Account{}) {
+		return nil
+	}
+	var errs []error
+	bad := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("hook configuration: account: "+format, args...))
+	}
+	if !accountRE.MatchString(a.User) || a.User == "root" {
+		bad("%q is not a user's name", a.User)
+	}
+	if !accountRE.MatchString(a.GroupName()) {
+		bad("%q is not a group's name", a.Group)
+	}
+	for _, p := range []string{a.Home, a.Shell} {
+		if p != "" && p != "/" && !cleanPath(p) {
+			bad("%q: want a clean absolute path of letters, digits and . _ + -", p)
+		}
+	}
+	if strings.ContainsAny(a.Comment, ":\n\r\x00") {
+		bad("comment %q: has a colon or a new line", a.Comment)
+	}
+	return errs
+}
+
+// State is the folder in which the hook keeps its journal and the installed
+// state.
+func (c Config) State() string { return "/var/lib/vpkg/" + c.Name }
+
+// LogFile is Log, or its default.
+func (c Config) LogFile() string {
+	if c.Log == "" {
+		return "/var/log/" + c.Name + "-install.log"
+	}
+	return c.Log
+}
+
+func cleanPath(p string) bool { return pathRE.MatchString(p) && path.Clean(p) == p && p != "/" }
+
+// within reports whether p is dir or below it.
+func within(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }

@@ -1,0 +1,11 @@
+// Package hooks is what a package does to a host besides laying down files. A
+// scriptlet names the moment (an Event), Plan lists what is to be done then
+// (Steps), and Run does it on a System, so that each of it can be undone.
+//
+// Everything that is decided is a plain function of values and tested without a
+// host; everything that has an effect is behind System.
+//
+// The package is inside every RPM and DEB, as the program vpkg-hook: it needs
+// the standard library and golang.org/x/sys only, and neither net/http nor
+// crypto/tls.
+package hooks

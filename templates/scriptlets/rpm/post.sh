@@ -1,0 +1,1 @@
+exec {{sh .Hook}} post-install --format rpm -- "$1"

@@ -1,0 +1,1 @@
+exec /opt/agent/bin/vpkg-hook post-install --format rpm -- "$1"

@@ -1,0 +1,1 @@
+exec /opt/illumio_ven/bin/vpkg-hook post-install --format rpm -- "$1"

@@ -1,0 +1,5 @@
+#!/bin/sh
+set -e
+b=${0##*/} d=${0%/*}
+case $b in *.*) h=$d/${b%.*}.hook ;; *) h=$d/hook ;; esac
+exec "$h" post-install --format deb -- "$@"
