@@ -1,0 +1,41 @@
+// Package payload moves the content of files into packages: it reads folders and
+// archives as lists of files (ReadDir, ReadArchive), and compresses what a format
+// writes as a list of frames that it keeps in a Store.
+//
+// A frame is a zstd frame, a gzip member or an xz block that can be decompressed
+// on its own. A payload is frames one after the other, which rpm and dpkg read as
+// if it were one stream. Where a frame begins and ends depends on the content
+// alone, so that frames are compressed in parallel, and once: a file of 256 KiB
+// or more has frames of its own, which the RPMs and DEBs of all targets and of
+// later versions share.
+//
+// Nothing here holds a payload, or a whole file, in memory.
+package payload
+
+const (
+	// frameSize is the most plain bytes in a frame. Larger frames compress better
+	// and need more memory.
+	frameSize = 8 << 20
+
+	// ownFrames is the least size of a body with frames of its own.
+	ownFrames = 256 << 10
+
+	// storedSize is the most plain bytes of a frame that is not compressed and not
+	// kept: the header of a large file between the frames of two others. There is
+	// one for each large file, and a file in the store costs more than it saves.
+	storedSize = 1 << 10
+
+	// copySize is the size of buffers for reading and copying.
+	copySize = 128 << 10
+)
+
+// cut gives the number of frames of a body of the given size, and the plain bytes
+// of all but the last. They are all about as large, so that no worker waits for a
+// last one that is small.
+func cut(size int64) (frames int, each int64) {
+	n := (size + frameSize - 1) / frameSize
+	const round = 4 << 10 // pages
+	each = (size + n - 1) / n
+	each = (each + round - 1) / round * round
+	return int((size + each - 1) / each), each
+}
