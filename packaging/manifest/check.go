@@ -55,7 +55,8 @@ func (m *Manifest) check(failed func(string) bool) []error {
 		c.absolute("payload.destination", m.Payload.Destination)
 	}
 	c.attributes("payload", m.Payload.Attributes)
-	c.contents("contents", m.Contents, nil)
+	c.contents("payload.contents", m.Payload.Contents)
+	c.contents("contents", m.Contents)
 	c.services()
 	c.platform()
 	c.dependencies()
@@ -236,11 +237,8 @@ func (c *checker) attributes(at string, as []Attributes) {
 	}
 }
 
-// contents checks a list of contents; seen has the destinations so far.
-func (c *checker) contents(at string, cs []Content, seen map[string]string) {
-	if seen == nil {
-		seen = make(map[string]string)
-	}
+func (c *checker) contents(at string, cs []Content) {
+	seen := make(map[string]string)
 	for i := range cs {
 		p := fmt.Sprintf("%s[%d]", at, i)
 		x := &cs[i]
@@ -250,7 +248,7 @@ func (c *checker) contents(at string, cs []Content, seen map[string]string) {
 		c.oneLine(p+".caps", x.Caps)
 		c.attributes(p, x.Attributes)
 		d := x.Destination
-		if !c.absolute(p+".destination", d) {
+		if !(x.Type == TypeTree && d == "/") && !c.absolute(p+".destination", d) {
 			continue
 		}
 		if first, twice := seen[d]; twice {
@@ -279,7 +277,8 @@ func (c *checker) contentFields(at string, x *Content) {
 		needed []ContentType
 		fits   []ContentType
 	}{
-		{"source", x.Source != "", []ContentType{TypeFile, TypeTree}, []ContentType{TypeFile, TypeTree}},
+		{"source", x.Source != "" || x.Program != "", []ContentType{TypeFile, TypeTree}, []ContentType{TypeFile, TypeTree}},
+		{"program", x.Program != "", nil, []ContentType{TypeFile}},
 		{"target", x.Target != "", []ContentType{TypeSymlink}, []ContentType{TypeSymlink}},
 		{"mode", x.Mode.Set, nil, []ContentType{TypeFile, TypeDir, TypeGhost}},
 		{"config", x.Config, nil, []ContentType{TypeFile, TypeGhost}},
@@ -297,6 +296,9 @@ func (c *checker) contentFields(at string, x *Content) {
 			}
 			c.bad(at+"."+r.key, "%s is a %s, for which %s means nothing%s", at, t, r.key, hint)
 		}
+	}
+	if x.Source != "" && x.Program != "" {
+		c.bad(at+".program", "%s has both source and program", at)
 	}
 	if strings.ContainsAny(x.Target, "\n\r") {
 		c.bad(at+".target", "%s.target %q has a new line", at, x.Target)
@@ -426,7 +428,7 @@ func (c *checker) overrides() {
 			c.bad(at, "overrides: unknown target %q%s", k, didYouMean(k, known))
 		}
 		o := c.m.Overrides[k]
-		c.contents(at+".contents", o.Contents, nil)
+		c.contents(at+".contents", o.Contents)
 		c.relations(at+".dependencies", &o.Dependencies, false)
 	}
 }

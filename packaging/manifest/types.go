@@ -150,6 +150,9 @@ type Payload struct {
 	Destination string `yaml:"destination,omitempty"`
 	// What differs from the defaults; the last that fits a path decides each field.
 	Attributes []Attributes `yaml:"attributes,omitempty"`
+	// What the payload has besides its source, as in the manifest's contents, which
+	// come after it. --payload takes the place of these too.
+	Contents []Content `yaml:"contents,omitempty"`
 }
 
 // Attributes are given to those entries of a tree whose path fits.
@@ -181,6 +184,9 @@ type Content struct {
 	Type ContentType `yaml:"type,omitempty"`
 	// Where the file or tree is, beside the manifest.
 	Source string `yaml:"source,omitempty"`
+	// In place of a source: one of the programs that come with vpkg, such as
+	// vpkg-agent, compiled for the target.
+	Program string `yaml:"program,omitempty"`
 	// Where it goes: absolute.
 	Destination string `yaml:"destination"`
 	// What a symlink points to.
@@ -308,8 +314,10 @@ type Relations struct {
 }
 
 // Scripts are files of POSIX shell, beside the manifest. Each runs in a subshell
-// before what vpkg does in that phase, with the package manager's arguments; if
-// it fails, the phase fails. The pre-install script cannot rely on the account.
+// before what vpkg does in that phase, with the package manager's arguments. If
+// it fails at install, so does the package; at removal it is ignored, or the
+// package could never be removed. The pre_install script cannot rely on the
+// account.
 type Scripts struct {
 	// RPM %pre, DEB preinst.
 	PreInstall string `yaml:"pre_install,omitempty"`
