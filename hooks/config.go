@@ -43,6 +43,9 @@ type Config struct {
 
 	Units []Unit `json:"units,omitempty"`
 
+	// Components are started and supervised by the platform part, in this order.
+	Components []Component `json:"components,omitempty"`
+
 	// Start is the command that starts the product after a first installation,
 	// its program relative to Program: ["bin/init_Platform", "start"]. Empty means
 	// none besides the units with Start.
@@ -177,6 +180,14 @@ func (c Config) Validate() error {
 	for _, u := range c.Units {
 		if !unitRE.MatchString(u.Name) {
 			bad("unit %q: want a unit's full name, such as agent.service", u.Name)
+		}
+	}
+	for _, p := range c.Components {
+		if !componentRE.MatchString(p.Name) {
+			bad("component %q: want letters, digits and _ -, a letter first", p.Name)
+		}
+		if program := p.ProgramPath(); path.IsAbs(program) || !cleanPath(path.Join("/", program)) || path.Clean(program) != program {
+			bad("component %s: program %q: want a clean path relative to the program folder", p.Name, program)
 		}
 	}
 	if len(c.Start) > 0 && (c.Start[0] == "" || path.IsAbs(c.Start[0]) || !cleanPath(path.Join("/", c.Start[0])) || path.Clean(c.Start[0]) != c.Start[0]) {

@@ -1,0 +1,45 @@
+package hooks
+
+import (
+	"regexp"
+	"time"
+)
+
+var componentRE = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`) // also a unit's name
+
+// A Component is one process of the product, which a supervisor keeps running:
+// systemd, by the unit NAME.service, or `vpkg-agent monitor`.
+type Component struct {
+	Name    string   `json:"name"`              // "venAgentMgr"
+	Program string   `json:"program,omitempty"` // relative to the program folder; empty means bin/NAME
+	Args    []string `json:"args,omitempty"`
+	Root    bool     `json:"root,omitempty"` // runs as root; else as the account
+}
+
+// ProgramPath is Program, or its default.
+func (c Component) ProgramPath() string {
+	if c.Program == "" {
+		return "bin/" + c.Name
+	}
+	return c.Program
+}
+
+// The states of a component.
+const (
+	Starting = "starting" // the process runs and has not said yet that it is ready
+	Running  = "running"
+	Waiting  = "waiting" // it ended by itself and will be started again
+	Stopping = "stopping"
+	Stopped  = "stopped"
+	Failed   = "failed" // it ended by itself and systemd gave up
+)
+
+// A ComponentState is how one component is doing.
+type ComponentState struct {
+	Name     string    `json:"name"`
+	State    string    `json:"state"`
+	PID      int       `json:"pid,omitempty"`    // 0 when no process runs
+	Since    time.Time `json:"since,omitzero"`   // of the state
+	Restarts int       `json:"restarts"`         // since the component was started on purpose
+	Status   string    `json:"status,omitempty"` // what the component says, or how it ended
+}

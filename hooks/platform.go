@@ -1,0 +1,207 @@
+package hooks
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// PlatformUsage is how `vpkg-hook platform` is called.
+const PlatformUsage = "Usage: vpkg-hook platform {restart|start|status [--json]|stop}\n"
+
+// The exit statuses of `vpkg-hook platform`. Those of status are the LSB's and
+// systemctl's.
+const (
+	platformDone     = 0 // all components are running
+	platformFailed   = 1 // some components are not running
+	platformMisused  = 2
+	platformInactive = 3 // no component is running
+)
+
+// A Platform starts, stops and shows the running part of a product: its
+// components. Where systemd runs they are its units; elsewhere, as in most
+// containers, `vpkg-agent monitor` supervises them.
+type Platform struct {
+	Config Config
+	Stdout io.Writer
+	Stderr io.Writer
+}
+
+// A PlatformStatus is what `vpkg-hook platform status --json` prints.
+type PlatformStatus struct {
+	Name       string           `json:"name"`
+	Version    string           `json:"version"`
+	Supervisor string           `json:"supervisor"` // "systemd" or "monitor"
+	State      string           `json:"state"`      // Running, Stopped or "degraded"
+	Components []ComponentState `json:"components"`
+}
+
+// A supervisor keeps components running. The functions given to start and stop
+// are told of every component how it went, in order; an error that they return
+// is one that no component is to blame for.
+type supervisor interface {
+	name() string
+	states(ctx context.Context) ([]ComponentState, error)
+	start(ctx context.Context, result func(component string, err error)) error
+	stop(ctx context.Context, result func(component string, err error)) error
+}
+
+func (p Platform) start(ctx context.Context, s supervisor) int {
+	states, err := s.states(ctx)
+	if err != nil {
+		return p.fail("start", err)
+	}
+	if summary(states) == Running {
+		p.print("%s is already started\n", p.Config.Name)
+		return platformDone
+	}
+	p.print("Starting %s:\n", p.Config.Name)
+	failed := false
+	err = s.start(ctx, func(component string, err error) {
+		failed = failed || err != nil
+		p.result(component, "Starting "+component, err)
+	})
+	if err != nil {
+		return p.fail("start", err)
+	}
+	if failed {
+		return platformFailed
+	}
+	return platformDone
+}
+
+func (p Platform) stop(ctx context.Context, s supervisor) int {
+	states, err := s.states(ctx)
+	if err != nil {
+		return p.fail("stop", err)
+	}
+	if summary(states) == Stopped {
+		p.print("%s is already stopped\n", p.Config.Name)
+		return platformDone
+	}
+	p.print("Stopping %s:\n", p.Config.Name)
+	failed := false
+	err = s.stop(ctx, func(component string, err error) {
+		failed = failed || err != nil
+		p.result(component, "Stopping "+component, err)
+	})
+	if err != nil {
+		return p.fail("stop", err)
+	}
+	if failed {
+		return platformFailed
+	}
+	return platformDone
+}
+
+func (p Platform) status(ctx context.Context, s supervisor, asJSON bool) int {
+	states, err := s.states(ctx)
+	if err != nil {
+		return p.fail("status", err)
+	}
+	status := PlatformStatus{
+		Name:       p.Config.Name,
+		Version:    p.Config.Version,
+		Supervisor: s.name(),
+		State:      summary(states),
+		Components: states,
+	}
+	if asJSON {
+		b, err := json.MarshalIndent(status, "", "  ")
+		if err != nil {
+			return p.fail("status", err)
+		}
+		p.print("%s\n", b)
+	} else {
+		p.print("%s", status)
+	}
+	switch status.State {
+	case Running:
+		return platformDone
+	case Stopped:
+		return platformInactive
+	}
+	return platformFailed
+}
+
+// String gives the status as a person reads it: a line for the product and one
+// for each component.
+func (s PlatformStatus) String() string {
+	b := fmt.Appendf(nil, "%s %s is %s (%s)\n", s.Name, s.Version, s.State, s.Supervisor)
+	for _, c := range s.Components {
+		b = fmt.Appendf(b, " - %s %s", c.Name, c.State)
+		if c.PID != 0 {
+			b = fmt.Appendf(b, ", pid %d", c.PID)
+		}
+		if !c.Since.IsZero() {
+			b = fmt.Appendf(b, ", since %s", c.Since.UTC().Format(time.RFC3339))
+		}
+		if c.Restarts != 0 {
+			b = fmt.Appendf(b, ", restarts %d", c.Restarts)
+		}
+		if c.Status != "" && c.Status != c.State {
+			b = fmt.Appendf(b, ": %s", c.Status)
+		}
+		b = append(b, '\n')
+	}
+	return string(b)
+}
+
+// summary is Running if all components are, Stopped if none has a process or
+// will have one, and else "degraded".
+func summary(states []ComponentState) string {
+	is := func(state string) func(ComponentState) bool {
+		return func(c ComponentState) bool { return c.State == state }
+	}
+	not := func(state string) func(ComponentState) bool {
+		return func(c ComponentState) bool { return c.State != state }
+	}
+	switch {
+	case len(states) > 0 && !slices.ContainsFunc(states, not(Running)):
+		return Running
+	case !slices.ContainsFunc(states, not(Stopped)):
+		return Stopped
+	case slices.ContainsFunc(states, is(Failed)) && !slices.ContainsFunc(states, func(c ComponentState) bool { return c.PID != 0 }):
+		return Failed
+	}
+	return "degraded"
+}
+
+// result prints one line the way the product always has:
+//
+//   - venAgentMgr Starting venAgentMgr:    ...done.
+func (p Platform) result(component, what string, err error) {
+	word := "done."
+	if err != nil {
+		word = "FAILED"
+	}
+	p.print(" - %s %s:    ...%s\n", component, what, word)
+	if err != nil {
+		fmt.Fprintf(p.Stderr, "vpkg-hook: %s: %v\n", component, err)
+	}
+}
+
+func (p Platform) print(format string, args ...any) {
+	fmt.Fprintf(p.Stdout, format, args...)
+}
+
+func (p Platform) fail(verb string, err error) int {
+	fmt.Fprintf(p.Stderr, "vpkg-hook: platform %s: %v\n", verb, err)
+	return platformFailed
+}
+
+func (p Platform) misused() int {
+	fmt.Fprint(p.Stderr, PlatformUsage)
+	return platformMisused
+}
+
+// unit is the unit that stands for the product: the first of the configuration.
+func (p Platform) unit() string {
+	if len(p.Config.Units) > 0 {
+		return p.Config.Units[0].Name
+	}
+	return p.Config.Name + ".service"
+}
