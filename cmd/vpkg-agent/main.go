@@ -1,0 +1,93 @@
+//go:build linux
+
+// Command vpkg-agent is the reference agent of the built-in product. Every
+// component of the product is a link to it:
+//
+//	NAME                      runs the component NAME, for a link of that name
+//	vpkg-agent component NAME runs the component NAME
+//	vpkg-agent monitor        supervises the components, where there is no systemd
+//	vpkg-agent version        prints the version of the product
+//
+// What it has to know it reads from the hook's configuration, etc/hook.json
+// beside the folder of the program.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/vpkg/vpkg/hooks"
+)
+
+const usage = "Usage: vpkg-agent {component NAME|monitor|version}\n"
+
+func main() {
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer cancel()
+	os.Exit(run(ctx, os.Args, os.Stdout, os.Stderr))
+}
+
+// run returns the exit status: 0 done, 1 failed, 2 called wrongly.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	name, args := filepath.Base(args[0]), args[1:]
+	if name != "vpkg-agent" && len(args) == 0 {
+		args = []string{"component", name}
+	}
+	if len(args) == 1 && (args[0] == "--help" || args[0] == "help") {
+		fmt.Fprint(stdout, usage)
+		return 0
+	}
+	command := ""
+	if len(args) > 0 {
+		command, args = args[0], args[1:]
+	}
+	want, known := map[string]int{"component": 1, "monitor": 0, "version": 0}[command]
+	if !known || len(args) != want {
+		fmt.Fprint(stderr, usage)
+		return 2
+	}
+	if err := do(ctx, command, args, stdout); err != nil {
+		fmt.Fprintf(stderr, "vpkg-agent: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+func do(ctx context.Context, command string, args []string, stdout io.Writer) error {
+	config, err := readConfig()
+	if err != nil {
+		return err
+	}
+	switch command {
+	case "component":
+		return runComponent(ctx, config, args[0])
+	case "monitor":
+		return runMonitor(ctx, config)
+	default:
+		_, err := fmt.Fprintln(stdout, config.Version)
+		return err
+	}
+}
+
+// readConfig reads etc/hook.json beside the folder of this program.
+func readConfig() (hooks.Config, error) {
+	exe, err := os.Executable() // where links lead to
+	if err != nil {
+		return hooks.Config{}, err
+	}
+	name := filepath.Join(filepath.Dir(filepath.Dir(exe)), "etc", "hook.json")
+	b, err := os.ReadFile(name) //nolint:gosec // beside our own program
+	if err != nil {
+		return hooks.Config{}, fmt.Errorf("reading the configuration: %w", err)
+	}
+	config, err := hooks.ParseConfig(b)
+	if err != nil {
+		return hooks.Config{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return config, nil
+}
