@@ -2,6 +2,7 @@ package dist
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +13,8 @@ import (
 	"github.com/mholt/archives"
 )
 
-// Bundle writes one NAME-bundle-VERSION.tar.bz2 of the artifacts, with
-// SHA256SUMS and artifacts.json, beside them, and returns its path. It is the
+// Bundle writes one NAME-bundle-VERSION.tar.bz2 of the artifacts in dir, with a
+// SHA256SUMS and an artifacts.json of just these, and returns its path. It is the
 // form in which a library server imports a release. Times are date.
 func Bundle(dir, name, version string, date time.Time, artifacts []Artifact) (_ string, err error) {
 	base := fmt.Sprintf("%s-bundle-%s", name, version)
@@ -33,12 +34,18 @@ func Bundle(dir, name, version string, date time.Time, artifacts []Artifact) (_ 
 		return "", err
 	}
 	tw := tar.NewWriter(bz)
-	files := []string{sumsFile, artifactsFile}
-	for _, a := range artifacts {
-		files = append(files, a.Name)
+	files, err := lists(artifacts)
+	if err != nil {
+		return "", err
 	}
-	for _, f := range files {
-		if err := addFile(tw, filepath.Join(dir, f), base+"/"+f, date); err != nil {
+	for _, name := range []string{sumsFile, artifactsFile} {
+		b := files[name]
+		if err := add(tw, base+"/"+name, bytes.NewReader(b), int64(len(b)), date); err != nil {
+			return "", err
+		}
+	}
+	for _, a := range artifacts {
+		if err := addFile(tw, filepath.Join(dir, a.Name), base+"/"+a.Name, date); err != nil {
 			return "", err
 		}
 	}
@@ -61,10 +68,14 @@ func addFile(tw *tar.Writer, path, name string, date time.Time) error {
 	if err != nil {
 		return err
 	}
-	h := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: fi.Size(), ModTime: date, Format: tar.FormatUSTAR}
+	return add(tw, name, f, fi.Size(), date)
+}
+
+func add(tw *tar.Writer, name string, r io.Reader, size int64, date time.Time) error {
+	h := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: size, ModTime: date, Format: tar.FormatUSTAR}
 	if err := tw.WriteHeader(h); err != nil {
 		return err
 	}
-	_, err = io.Copy(tw, f)
+	_, err := io.Copy(tw, r)
 	return err
 }

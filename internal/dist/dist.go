@@ -212,18 +212,25 @@ func merge(dir string, artifacts []Artifact) ([]Artifact, error) {
 	return all, nil
 }
 
-// writeLists writes SHA256SUMS, in the form that sha256sum -c reads, and
-// artifacts.json.
-func writeLists(dir, stage string, all []Artifact) error {
+// lists gives SHA256SUMS, in the form that sha256sum -c reads, and artifacts.json.
+func lists(artifacts []Artifact) (map[string][]byte, error) {
 	var sums bytes.Buffer
-	for _, a := range all {
+	for _, a := range artifacts {
 		fmt.Fprintf(&sums, "%s  %s\n", a.SHA256, a.Name)
 	}
-	list, err := json.MarshalIndent(all, "", "  ")
+	b, err := json.MarshalIndent(artifacts, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]byte{sumsFile: sums.Bytes(), artifactsFile: append(b, '\n')}, nil
+}
+
+func writeLists(dir, stage string, artifacts []Artifact) error {
+	files, err := lists(artifacts)
 	if err != nil {
 		return err
 	}
-	for name, b := range map[string][]byte{sumsFile: sums.Bytes(), artifactsFile: append(list, '\n')} {
+	for name, b := range files {
 		tmp := filepath.Join(stage, name)
 		if err := os.WriteFile(tmp, b, 0o644); err != nil {
 			return err
