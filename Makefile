@@ -1,0 +1,19 @@
+# check is what CI runs. The rest are the tasks that change or measure something.
+
+.PHONY: check golden fuzz bench
+
+check:
+	.ci/run
+
+# Rewrites the golden files; read the diff before you commit it.
+golden:
+	go test ./rpm ./deb ./packaging/manifest ./templates/... ./cmd/vpkg -update
+
+# All fuzz targets, a minute each: make fuzz SECONDS=60
+SECONDS = 1200
+fuzz:
+	VPKG_FUZZ_SECONDS=$(SECONDS) sh ./test.sh fuzz
+
+# Beside nfpm, rpmbuild and dpkg-deb; compare runs with benchstat.
+bench:
+	go test -run '^$$' -bench . -benchmem -count 6 ./...

@@ -1,0 +1,176 @@
+#!/bin/sh
+# Runs every check and test of vpkg, in order, each suite with a budget of
+# minutes. Exits 1 if any of them failed, and lists which.
+#
+#	sh ./test.sh                 all suites
+#	sh ./test.sh unit install    only these: checks lint shell unit fuzz install
+#
+# As root on Debian it first installs the packages that it needs and that are
+# missing. Elsewhere, tests that cannot run are skipped, each saying why.
+#
+#	VPKG_REQUIRE_INSTALL=1   a skipped real-install test is a failure (CI)
+#	VPKG_FUZZ_SECONDS=240    new fuzz input for that long, shared by all targets;
+#	                         0, the default: the seeds only, which unit runs
+#	VPKG_TEST_CACHE=DIR      root file systems and tools; ~/.cache/vpkg-test
+set -u
+cd "$(dirname "$0")" || exit 1
+
+# Keep in step with docs and the versions that the lint configuration is for.
+golangci_lint=github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
+gofumpt=mvdan.cc/gofumpt@v0.12.0
+
+cache=${VPKG_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vpkg-test}
+export VPKG_TEST_CACHE="$cache"
+tools=$cache/bin
+failed=
+
+# packages: what the tests call, by the Debian package that has it.
+packages='
+	busybox           shell: scripts under another shell
+	cpio              rpm: unpacking what rpm2cpio gives
+	createrepo-c      install: the repository for dnf and zypper
+	dash              shell
+	debian-archive-keyring  install: roots of releases newer than this one
+	dpkg-dev          deb: dpkg-deb and friends
+	gcc               unit: the race detector
+	libc6-dev         unit: the race detector
+	lintian           install: Debian'"'"'s own check of a package
+	mmdebstrap        install: makes the roots
+	rpm               rpm: rpmbuild, rpm2cpio, rpmkeys
+	rpmlint           install: the same for RPM
+	shellcheck        shell
+	systemd-container install: boots the roots
+	util-linux        install: unshare, nsenter
+	xz-utils          payload
+	zstd              payload'
+
+install_packages() {
+	if [ "$(id -u)" != 0 ] || [ ! -e /etc/debian_version ]; then
+		echo "SKIP installing packages: not root on Debian; tests that need a missing tool say so"
+		return 0
+	fi
+	missing=
+	for p in $(echo "$packages" | awk 'NF { print $1 }'); do
+		dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"
+	done
+	[ -n "$missing" ] || return 0
+	echo "installing:$missing"
+	export DEBIAN_FRONTEND=noninteractive
+	# shellcheck disable=SC2086 # a list of words
+	apt-get -q update >/dev/null && apt-get -qq -y --no-install-recommends install $missing >/dev/null 2>&1
+}
+
+# tool MODULE@VERSION prints the path of that program, built once into the cache.
+tool() {
+	name=${1##*/} path=$tools/$name
+	name=${name%@*}
+	if [ ! -x "$path" ]; then
+		mkdir -p "$tools/new" || return 1
+		GOBIN="$tools/new" go install "$1" || return 1
+		mv "$tools/new/$name" "$path" || return 1
+	fi
+	echo "$path"
+}
+
+checks() {
+	gofumpt=$(tool "$gofumpt") || return 1
+	unformatted=$(git ls-files '*.go' | xargs "$gofumpt" -l) || return 1
+	[ -z "$unformatted" ] || { echo "not formatted by gofumpt:"; echo "$unformatted"; return 1; }
+	go vet ./... || return 1
+	GOOS=windows go vet ./... || return 1
+	GOARCH=arm64 go vet ./... || return 1
+	go mod tidy -diff >"$tools/tidy.diff" || { head -n 40 "$tools/tidy.diff"; return 1; }
+}
+
+lint() {
+	golangci_lint=$(tool "$golangci_lint") && staticcheck=$(tool "$staticcheck") || return 1
+	"$golangci_lint" run ./... &&
+		GOOS=windows "$golangci_lint" run ./... &&
+		"$staticcheck" ./... &&
+		GOOS=windows "$staticcheck" ./...
+}
+
+shell() {
+	command -v shellcheck >/dev/null || { echo "SKIP shell: shellcheck is not installed"; return 0; }
+	git ls-files '*.sh' .ci/run | xargs shellcheck
+}
+
+# Everything but real installs, which have a suite of their own.
+unit() {
+	race=-race
+	if ! command -v gcc >/dev/null; then
+		echo "SKIP -race: gcc is not installed"
+		race=
+	fi
+	# shellcheck disable=SC2046,SC2086 # lists of words
+	go test $race -timeout 14m $(go list ./... | grep -v -e '/internal/testbed$' -e '/e2e$')
+}
+
+# fuzz gives each target 20 seconds until the budget is used up. The first target
+# depends on the day, so that all have their turn.
+fuzz() {
+	left=${VPKG_FUZZ_SECONDS:-0} turn=20
+	[ "$left" -gt 0 ] || { echo "SKIP new fuzz input: VPKG_FUZZ_SECONDS is not set; unit runs the seeds"; return 0; }
+	targets=$(git grep -hl -E '^func Fuzz' -- '*_test.go' | sort | while read -r file; do
+		sed -n "s|^func \(Fuzz[A-Za-z0-9_]*\)(.*|./$(dirname "$file") \1|p" "$file"
+	done)
+	count=$(echo "$targets" | grep -c .)
+	[ "$count" -gt 0 ] || { echo "no fuzz targets"; return 1; }
+	[ $((count * turn)) -ge "$left" ] || turn=$((left / count))
+	day=$(($(date +%s) / 86400)) per_day=$(((left + turn - 1) / turn))
+	first=$((day * per_day % count + 1))
+	{ echo "$targets" | tail -n "+$first"; echo "$targets" | head -n "$((first - 1))"; } | while read -r folder target; do
+		[ "$left" -ge "$turn" ] || break
+		left=$((left - turn))
+		echo "$folder $target for $turn s"
+		go test -run '^$' -fuzz "^$target\$" -fuzztime "${turn}s" "$folder" </dev/null || exit 1
+	done
+}
+
+# -count=1: what is installed comes from mirrors and roots that Go's test cache
+# does not know. At most three boxes at a time.
+install() {
+	go test -count=1 -parallel 3 -timeout 19m ./internal/testbed ./e2e
+}
+
+# suite NAME MINUTES runs the function NAME in a process of its own and stops it
+# when its budget is used up.
+suite() {
+	begin=$(date +%s)
+	echo "=== $1 (budget: $2 minutes)"
+	if timeout --signal=INT --kill-after=30 "$2m" sh ./test.sh --one "$1" </dev/null; then
+		echo "=== $1 passed in $(($(date +%s) - begin)) s"
+	else
+		echo "=== $1 FAILED (exit status $?) after $(($(date +%s) - begin)) s"
+		failed="$failed $1"
+	fi
+}
+
+if [ "${1-}" = --one ]; then
+	"$2"
+	exit
+fi
+
+started=$(date +%s)
+budget() {
+	case $1 in
+	install_packages) echo 5 ;;
+	checks) echo 6 ;;
+	lint) echo 10 ;;
+	shell) echo 1 ;;
+	unit) echo 15 ;;
+	fuzz) echo 6 ;;
+	install) echo 20 ;;
+	*) echo "test.sh: no suite $1" >&2; exit 2 ;;
+	esac
+}
+[ $# -gt 0 ] || set -- checks lint shell unit fuzz install
+for name; do budget "$name" >/dev/null || exit; done
+for name in install_packages "$@"; do suite "$name" "$(budget "$name")"; done
+
+if [ -n "$failed" ]; then
+	echo "FAIL after $(($(date +%s) - started)) s:$failed"
+	exit 1
+fi
+echo "ok: all suites passed in $(($(date +%s) - started)) s"
