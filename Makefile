@@ -14,6 +14,6 @@ SECONDS = 1200
 fuzz:
 	VPKG_FUZZ_SECONDS=$(SECONDS) sh ./test.sh fuzz
 
-# Beside nfpm, rpmbuild and dpkg-deb; compare runs with benchstat.
+# Beside nfpm, rpmbuild and dpkg-deb, in one run.
 bench:
-	go test -run '^$$' -bench . -benchmem -count 6 ./...
+	go run ./bench

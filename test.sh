@@ -93,7 +93,9 @@ lint() {
 
 shell() {
 	command -v shellcheck >/dev/null || { echo "SKIP shell: shellcheck is not installed"; return 0; }
-	git ls-files '*.sh' .ci/run | xargs shellcheck
+	# Templates are checked as they are rendered: their golden files.
+	git ls-files '*.sh' .ci/run ':!templates' | xargs shellcheck || return 1
+	git ls-files 'templates/**/testdata/**.sh' | xargs shellcheck --shell=sh
 }
 
 # Everything but real installs, which have a suite of their own.
