@@ -94,8 +94,9 @@ type Manifest struct {
 	// (zstd:19). Without one, what every release of the target reads.
 	Compression Compression `yaml:"compression,omitempty"`
 
-	file string         // as errors name it
-	pos  map[string]pos // of every value, by its path: "contents[2].mode"
+	file   string         // as errors name it
+	folder folder         // where the files are that it names
+	pos    map[string]pos // of every value, by its path: "contents[2].mode"
 }
 
 // Folders are the places that belong to the product.
