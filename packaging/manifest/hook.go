@@ -68,27 +68,32 @@ func (m *Manifest) unit(i int) ([]byte, error) {
 		}
 		return b, nil
 	}
-	at = fmt.Sprintf("services[%d].template", i)
-	b, err := m.folder.read(s.Template)
+	return m.fill(fmt.Sprintf("services[%d].template", i), s.Template)
+}
+
+// fill reads a template, which the manifest names at a place, and fills it in.
+func (m *Manifest) fill(at, file string) ([]byte, error) {
+	b, err := m.folder.read(file)
 	if err != nil {
 		return nil, m.problem(at, "%s: %w", at, err)
 	}
-	t, err := template.New(s.Template).Parse(string(b))
+	t, err := template.New(file).Parse(string(b))
 	if err != nil {
 		return nil, m.problem(at, "%s: %w", at, err)
 	}
 	var out strings.Builder
-	if err := t.Execute(&out, m.unitData()); err != nil {
+	if err := t.Execute(&out, m.places()); err != nil {
 		return nil, m.problem(at, "%s: %w", at, err)
 	}
 	return []byte(out.String()), nil
 }
 
-type unitData struct{ Name, Version, Summary, Homepage, Program, Data, User, Group string }
+// places is what templates can name.
+type places struct{ Name, Version, Summary, Homepage, Program, Data, User, Group string }
 
-func (m *Manifest) unitData() unitData {
+func (m *Manifest) places() places {
 	or := func(s string) string { return cmp.Or(s, "root") }
-	return unitData{
+	return places{
 		Name: m.Name, Version: m.Version.String(), Summary: m.Summary, Homepage: m.Homepage,
 		Program: m.Folders.Program, Data: m.Folders.Data, User: or(m.Account.User), Group: or(m.Account.Group),
 	}

@@ -7,7 +7,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/vpkg/vpkg/packaging"
 )
@@ -43,8 +42,6 @@ func (b *layoutBuilder) tree(at, dir string, files []packaging.Entry, as []Attri
 		if e.HardLink != "" {
 			e.HardLink = path.Join(dir, e.HardLink)
 		}
-		e.Owner, e.Group, e.ModTime = "", "", time.Time{}
-		e.Mode = defaultMode(e.Mode)
 		before, ok := b.entries[e.Path]
 		if ok && before.Mode.IsDir() && e.Mode.IsDir() || !applyAttributes(&e, rel, as) {
 			continue

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vpkg/vpkg/packaging"
+	"github.com/vpkg/vpkg/packaging/payload"
 )
 
 // ErrNotYet is returned for a target that is known but cannot be built.
@@ -42,18 +43,8 @@ type Resolver struct {
 	Date time.Time
 
 	files  map[string]sourceFile
-	trees  map[string]*tree
+	trees  map[string]*payload.Tree
 	newest time.Time // of what was read of the payload and the contents
-}
-
-// Close lets go of archives that were read.
-func (r *Resolver) Close() error {
-	var errs []error
-	for _, t := range r.trees {
-		errs = append(errs, t.close())
-	}
-	r.trees = nil
-	return errors.Join(errs...)
 }
 
 // Resolve makes the package for a target: the manifest's contents with the hook,
@@ -173,7 +164,7 @@ func (r *Resolver) addPayload(ctx context.Context, b *layoutBuilder, t Target) {
 		}
 		return
 	}
-	files := slices.DeleteFunc(slices.Clone(tree.files), func(e packaging.Entry) bool {
+	files := slices.DeleteFunc(entries(tree), func(e packaging.Entry) bool {
 		rel, ok := relative(m.Payload.Destination, m.Folders.Program)
 		return ok && rel == "." && slices.Contains([]string{hookPath, configPath, recordPath}, "/"+e.Path) // vpkg's own, of an installed folder
 	})
@@ -191,7 +182,10 @@ func (r *Resolver) addContents(ctx context.Context, b *layoutBuilder, t Target, 
 			continue
 		}
 		if err := r.addContent(ctx, b, t, p, c); err != nil {
-			b.errs = append(b.errs, m.problem(p+".source", "%s: %w", p, err))
+			if _, ok := errors.AsType[*Problem](err); !ok {
+				err = m.problem(p+".source", "%s: %w", p, err)
+			}
+			b.errs = append(b.errs, err)
 		}
 	}
 }
@@ -216,15 +210,16 @@ func (r *Resolver) addContent(ctx context.Context, b *layoutBuilder, t Target, a
 		if err != nil {
 			return err
 		}
+		files := entries(tree)
 		for i, a := range c.Attributes {
-			if !slices.ContainsFunc(tree.files, func(e packaging.Entry) bool { return match(a.Match, e.Path) }) {
+			if !slices.ContainsFunc(files, func(e packaging.Entry) bool { return match(a.Match, e.Path) }) {
 				return fmt.Errorf("attributes[%d].match %q fits nothing in %s", i, a.Match, c.Source)
 			}
 		}
-		b.tree(at, c.Destination, tree.files, c.Attributes)
+		b.tree(at, c.Destination, files, c.Attributes)
 		return nil
 	default:
-		f, err := r.content(ctx, t, c)
+		f, err := r.content(ctx, t, at, c)
 		if err != nil {
 			return err
 		}
@@ -239,10 +234,15 @@ func (r *Resolver) addContent(ctx context.Context, b *layoutBuilder, t Target, a
 	return nil
 }
 
-// content gives a file of the manifest's folder, or a program.
-func (r *Resolver) content(ctx context.Context, t Target, c *Content) (sourceFile, error) {
-	if c.Program != "" {
+// content gives a file of the manifest's folder, a filled-in template, or a
+// program.
+func (r *Resolver) content(ctx context.Context, t Target, at string, c *Content) (sourceFile, error) {
+	switch {
+	case c.Program != "":
 		return r.program(ctx, c.Program, t.GOARCH)
+	case c.Template != "":
+		text, err := r.Manifest.fill(at+".template", c.Template)
+		return made(text), err
 	}
 	if f, ok := r.files[c.Source]; ok {
 		return f, nil
@@ -272,30 +272,6 @@ func (r *Resolver) see(t time.Time) {
 	if t.Unix() > 0 && t.After(r.newest) {
 		r.newest = t
 	}
-}
-
-// tree reads a folder or an archive, once for all targets.
-func (r *Resolver) tree(ctx context.Context, source string, ofManifest bool) (*tree, error) {
-	f := folder{}
-	if ofManifest {
-		f = r.Manifest.folder
-	}
-	key := fmt.Sprintf("%v %s", ofManifest, source)
-	if t, ok := r.trees[key]; ok {
-		return t, nil
-	}
-	t, err := f.tree(ctx, source)
-	if err != nil {
-		return nil, err
-	}
-	if r.trees == nil {
-		r.trees = make(map[string]*tree)
-	}
-	r.trees[key] = t
-	for i := range t.files {
-		r.see(t.files[i].ModTime)
-	}
-	return t, nil
 }
 
 func (r *Resolver) addUnits(b *layoutBuilder) {

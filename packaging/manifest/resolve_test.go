@@ -184,7 +184,7 @@ func TestResolveProblems(t *testing.T) {
 		{"vpkg's own", "date: 2026-01-01\ncontents: [{source: a, destination: /opt/agent/bin/vpkg-hook}]\n", map[string]string{"a": ""}, "el8/x86_64: vpkg.yaml:9:37: /opt/agent/bin/vpkg-hook is added by vpkg itself"},
 		{"in a file", "date: 2026-01-01\ncontents: [{source: a, destination: /opt/agent/a}, {source: a, destination: /opt/agent/a/b}]\n", map[string]string{"a": ""}, "el8/x86_64: /opt/agent/a/b lies in /opt/agent/a, which is no folder"},
 		{"pattern", "date: 2026-01-01\ncontents: [{type: tree, source: p, destination: /opt/agent, attributes: [{match: nowhere}]}]\n", map[string]string{"p/a": ""}, "el8/x86_64: vpkg.yaml:9:33: contents[0]: attributes[0].match \"nowhere\" fits nothing in p"},
-		{"template", "date: 2026-01-01\nservices: [{name: a.service, template: a}]\n", map[string]string{"a": "{{.Nowhere}}"}, "el8/x86_64: vpkg.yaml:9:40: services[0].template: template: a:1:2: executing \"a\" at <.Nowhere>: can't evaluate field Nowhere in type manifest.unitData"},
+		{"template", "date: 2026-01-01\nservices: [{name: a.service, template: a}]\n", map[string]string{"a": "{{.Nowhere}}"}, "el8/x86_64: vpkg.yaml:9:40: services[0].template: template: a:1:2: executing \"a\" at <.Nowhere>: can't evaluate field Nowhere in type manifest.places"},
 		{"script", "date: 2026-01-01\nscripts: {post_install: a}\n", map[string]string{"a": "#!/usr/bin/perl\n"}, "el8/x86_64: vpkg.yaml:9:25: scripts.post_install: a: starts with \"#!/usr/bin/perl\", want a script for /bin/sh"},
 	}
 	for _, tt := range tests {

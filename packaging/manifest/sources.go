@@ -157,6 +157,7 @@ func (m *Manifest) checkSources() []error {
 	contents := func(at string, cs []Content) {
 		for i, c := range cs {
 			need(fmt.Sprintf("%s[%d].source", at, i), c.Source, c.Type == TypeTree)
+			need(fmt.Sprintf("%s[%d].template", at, i), c.Template, false)
 		}
 	}
 	scripts := func(at string, s *Scripts) {

@@ -2,63 +2,78 @@ package manifest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 
 	"github.com/vpkg/vpkg/packaging"
+	"github.com/vpkg/vpkg/packaging/payload"
 )
 
-// A tree is a folder or an archive that was read.
-type tree struct {
-	files []packaging.Entry // paths relative to the root, which is not among them
-	close func() error
+// tree reads a folder or an archive, which the caller closes.
+func (f folder) tree(ctx context.Context, name string) (*payload.Tree, error) {
+	info, err := f.stat(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case f.fsys != nil && info.IsDir():
+		sub, err := fs.Sub(f.fsys, name)
+		if err != nil {
+			return nil, err
+		}
+		return payload.ReadFS(ctx, sub, 0)
+	case f.fsys != nil:
+		return nil, fmt.Errorf("%s is not a folder", name)
+	case info.IsDir():
+		return payload.ReadDir(ctx, f.path(name), 0)
+	}
+	return payload.ReadArchive(ctx, f.path(name), payload.ArchiveOptions{})
 }
 
-// tree reads a folder or an archive.
-func (f folder) tree(ctx context.Context, name string) (*tree, error) {
-	info, err := f.stat(name)
+// entries gives the tree's files as entries with relative paths. Modes are not
+// those of the build host, and owners not those of an archive: see defaultMode.
+func entries(t *payload.Tree) []packaging.Entry {
+	es := make([]packaging.Entry, len(t.Files))
+	for i := range t.Files {
+		f := &t.Files[i]
+		es[i] = packaging.Entry{
+			Path: f.Path, Mode: defaultMode(f.Mode), Size: f.Size, SHA256: f.SHA256,
+			Target: f.Target, HardLink: f.HardLink, Body: f.Body,
+		}
+	}
+	return es
+}
+
+// tree reads a folder or an archive, once for all targets. A source of the
+// manifest is relative to its folder, one of the command line to the current one.
+func (r *Resolver) tree(ctx context.Context, source string, ofManifest bool) (*payload.Tree, error) {
+	var f folder
+	if ofManifest {
+		f = r.Manifest.folder
+	}
+	key := fmt.Sprintf("%v %s", ofManifest, source)
+	if t, ok := r.trees[key]; ok {
+		return t, nil
+	}
+	t, err := f.tree(ctx, source)
 	if err != nil {
 		return nil, err
 	}
-	if !info.IsDir() {
-		return nil, fmt.Errorf("%s is not a folder", name)
+	if r.trees == nil {
+		r.trees = make(map[string]*payload.Tree)
 	}
-	t := &tree{close: func() error { return nil }}
-	return t, f.walk(ctx, name, "", t)
+	r.trees[key] = t
+	r.see(t.Newest)
+	return t, nil
 }
 
-func (f folder) walk(ctx context.Context, name, rel string, t *tree) error {
-	if err := ctx.Err(); err != nil {
-		return err
+// Close lets go of the folders and archives that were read, whose content the
+// packages need until they have been written.
+func (r *Resolver) Close() error {
+	var errs []error
+	for _, t := range r.trees {
+		errs = append(errs, t.Close())
 	}
-	d, err := f.open(name)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	entries, err := d.(fs.ReadDirFile).ReadDir(-1)
-	if err != nil {
-		return err
-	}
-	for _, x := range entries {
-		full, p := path.Join(name, x.Name()), path.Join(rel, x.Name())
-		if x.IsDir() {
-			t.files = append(t.files, packaging.Entry{Path: p, Mode: fs.ModeDir | 0o755})
-			if err := f.walk(ctx, full, p, t); err != nil {
-				return err
-			}
-			continue
-		}
-		s, err := f.file(full)
-		if err != nil {
-			return err
-		}
-		e := packaging.Entry{Path: p, Mode: 0o644, Body: s.body, Size: s.size, SHA256: s.digest, ModTime: s.modTime}
-		if s.executable {
-			e.Mode = 0o755
-		}
-		t.files = append(t.files, e)
-	}
-	return nil
+	r.trees = nil
+	return errors.Join(errs...)
 }

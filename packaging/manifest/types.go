@@ -185,6 +185,9 @@ type Content struct {
 	Type ContentType `yaml:"type,omitempty"`
 	// Where the file or tree is, beside the manifest.
 	Source string `yaml:"source,omitempty"`
+	// In place of a source: a file with places, such as {{.Version}}, as in the
+	// template of a service, beside the manifest.
+	Template string `yaml:"template,omitempty"`
 	// In place of a source: one of the programs that come with vpkg, such as
 	// vpkg-agent, compiled for the target.
 	Program string `yaml:"program,omitempty"`
