@@ -20,12 +20,15 @@ const (
 	recordPath = "/etc/layout.json"
 )
 
-// hookConfig is what the hook has to do for the package.
-func (m *Manifest) hookConfig(t Target) hooks.Config {
+// hookConfig is what the hook has to do for a package of the given version. In
+// the payload that is the manifest's, without a target's label, so that all
+// targets have the same payload; beside a DEB's scripts it is the one that dpkg
+// will tell the next version's.
+func (m *Manifest) hookConfig(version string) hooks.Config {
 	c := hooks.Config{
 		Format:  hooks.ConfigVersion,
 		Name:    m.Name,
-		Version: m.Version.Number + "-" + m.release(t),
+		Version: version,
 		Program: m.Folders.Program,
 		Data:    m.Folders.Data,
 		Log:     m.Log,

@@ -73,7 +73,7 @@ func (r *Resolver) resolve(ctx context.Context, t Target) (*packaging.Package, e
 		r.addContents(ctx, b, t, "overrides."+k+".contents", m.Overrides[k].Contents)
 	}
 	r.addUnits(b)
-	config := r.addHook(ctx, b, t)
+	r.addHook(ctx, b, t)
 	date := r.date()
 	if date.IsZero() {
 		b.errs = append(b.errs, m.problem("", "manifest has no date, and neither SOURCE_DATE_EPOCH nor the payload gives one"))
@@ -93,10 +93,8 @@ func (r *Resolver) resolve(ctx context.Context, t Target) (*packaging.Package, e
 		return nil, err
 	}
 	if t.Format == "deb" {
-		hook, _ := layout.Lookup(m.Folders.Program + hookPath)
-		p.Members = []packaging.Member{
-			{Name: "hook", Mode: 0o755, Body: hook.Body, Size: hook.Size},
-			{Name: "hook-config", Mode: 0o644, Body: config.body, Size: config.size},
+		if err := r.addMembers(p); err != nil {
+			return nil, err
 		}
 	}
 	if p.Triggers, err = m.triggers(t); err != nil {
@@ -285,21 +283,35 @@ func (r *Resolver) addUnits(b *layoutBuilder) {
 	}
 }
 
-// addHook adds the hook and its configuration, which it also gives back. The
-// payload's attributes hold for them as for what is beside them.
-func (r *Resolver) addHook(ctx context.Context, b *layoutBuilder, t Target) sourceFile {
+// addHook adds the hook and its configuration. The payload's attributes hold for
+// them as for what is beside them.
+func (r *Resolver) addHook(ctx context.Context, b *layoutBuilder, t Target) {
+	m := r.Manifest
 	hook, err := r.program(ctx, "vpkg-hook", t.GOARCH)
 	if err != nil {
 		b.errs = append(b.errs, fmt.Errorf("vpkg-hook for %s: %w", t.GOARCH, err))
 	}
-	b.add(r.Manifest.Folders.Program+hookPath, 0o755, hook)
-	text, err := r.Manifest.hookConfig(t).Marshal()
+	b.add(m.Folders.Program+hookPath, 0o755, hook)
+	config, err := m.hookConfig(m.Version.String()).Marshal()
 	if err != nil {
 		b.errs = append(b.errs, err)
 	}
-	config := made(text)
-	b.add(r.Manifest.Folders.Program+configPath, 0o644, config)
-	return config
+	b.add(m.Folders.Program+configPath, 0o644, made(config))
+}
+
+// addMembers adds the hook and its configuration to a DEB's control archive, for
+// the scripts that run before the payload is there or after it has gone.
+func (r *Resolver) addMembers(p *packaging.Package) error {
+	hook, _ := p.Layout.Lookup(r.Manifest.Folders.Program + hookPath)
+	config, err := r.Manifest.hookConfig(p.EVR()).Marshal()
+	if err != nil {
+		return err
+	}
+	p.Members = []packaging.Member{
+		{Name: "hook", Mode: 0o755, Body: hook.Body, Size: hook.Size},
+		{Name: "hook-config", Mode: 0o644, Body: bytesBody(config), Size: int64(len(config))},
+	}
+	return nil
 }
 
 // add lays a file that vpkg makes.

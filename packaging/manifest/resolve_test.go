@@ -85,6 +85,37 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+// What stands in the record is the same for all RPM targets, so that they share
+// their payload.
+func TestResolveSharesPayload(t *testing.T) {
+	a, err := txtar.ParseFile("testdata/resolve/agent.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := OpenFS(archiveFS(a), "vpkg.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Resolver{Manifest: m, Programs: fakeProgram}
+	defer r.Close()
+	var first packaging.Layout
+	for _, x := range Targets() {
+		if x.Format != "rpm" || x.GOARCH != "amd64" {
+			continue
+		}
+		p, err := r.Resolve(t.Context(), x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = p.Layout
+		}
+		if d := packaging.Diff(first, p.Layout); len(d) > 0 {
+			t.Errorf("%s: %v", x, d)
+		}
+	}
+}
+
 func checkGolden(t *testing.T, file, got string) {
 	t.Helper()
 	if *update {

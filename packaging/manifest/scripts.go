@@ -26,7 +26,7 @@ func (s *Scripts) list() []scriptFile {
 // scripts gives the package's scriptlets: what calls the hook, with the
 // manifest's own scripts before it.
 func (m *Manifest) scripts(t Target) ([]packaging.Script, error) {
-	c := m.hookConfig(t)
+	c := m.hookConfig(m.Version.String())
 	p := scriptlets.Product{
 		Name: c.Name, Program: c.Program, Data: c.Data, State: c.State(), Log: c.LogFile(), EnvPrefix: c.EnvPrefix,
 		User: c.Account.User, Group: c.Account.Group, Home: c.Account.Home, Shell: c.Account.Shell, Comment: c.Account.Comment,
