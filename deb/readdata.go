@@ -1,0 +1,291 @@
+package deb
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/md5" //nolint:gosec // it is what md5sums has
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vpkg/vpkg/packaging"
+)
+
+// lines calls f with each line of text that is not empty, and says in which one
+// f found an error.
+func lines(name, text string, f func(line string) error) error {
+	i := 0
+	for line := range strings.Lines(text) {
+		i++
+		if line = strings.TrimRight(line, " \t\r\n"); line == "" {
+			continue
+		}
+		if err := f(line); err != nil {
+			return fmt.Errorf("%s, line %d: %w", name, i, err)
+		}
+	}
+	return nil
+}
+
+// parseMD5Sums reads the output of md5sum(1) with paths relative to the root.
+func parseMD5Sums(text string) (map[string][16]byte, error) {
+	sums := map[string][16]byte{}
+	err := lines("md5sums", text, func(line string) error {
+		digits, name, ok := strings.Cut(line, " ")
+		var sum [16]byte
+		if !ok || len(digits) != 2*len(sum) {
+			return fmt.Errorf("%q is not a sum and a name", line)
+		}
+		if _, err := hex.Decode(sum[:], []byte(digits)); err != nil {
+			return fmt.Errorf("sum %q: %w", digits, err)
+		}
+		name, err := cleanName(strings.TrimLeft(name, " *")) // * marks binary mode
+		if err != nil {
+			return err
+		}
+		sums["/"+name] = sum
+		return nil
+	})
+	return sums, err
+}
+
+// parseConffiles reads a list of absolute paths. Those marked for removal, see
+// deb-conffiles(5), are not in the payload.
+func parseConffiles(text string) (map[string]bool, error) {
+	paths := map[string]bool{}
+	err := lines("conffiles", text, func(line string) error {
+		if strings.HasPrefix(line, "remove-on-upgrade ") {
+			return nil
+		}
+		if !strings.HasPrefix(line, "/") {
+			return fmt.Errorf("%q is not an absolute path", line)
+		}
+		name, err := cleanName(line)
+		paths["/"+name] = true
+		return err
+	})
+	return paths, err
+}
+
+func parseTriggers(text string) ([]packaging.Trigger, error) {
+	var ts []packaging.Trigger
+	err := lines("triggers", text, func(line string) error {
+		line, _, _ = strings.Cut(line, "#")
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 0:
+			return nil
+		case len(words) != 2 || !slices.Contains(triggerKinds, words[0]):
+			return fmt.Errorf("%q is not a kind of trigger and a name", line)
+		}
+		ts = append(ts, packaging.Trigger{Kind: words[0], On: words[1:]})
+		return nil
+	})
+	return ts, err
+}
+
+// A dataReader collects the entries of data.tar.
+type dataReader struct {
+	t        *tarReader
+	date     time.Time // the package's
+	files    controlFiles
+	layout   packaging.Layout
+	byPath   map[string]int      // index in layout
+	sums     map[string][16]byte // MD5 by path
+	implicit map[string]bool     // paths of folders that only dpkg needs
+	names    int                 // bytes of names and targets
+	buffer   []byte
+}
+
+func readData(ctx context.Context, m tarMember, date time.Time, files controlFiles) (packaging.Layout, error) {
+	t, err := openTar(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	defer t.plain.Close() //nolint:errcheck // it was only read
+	d := &dataReader{
+		t: t, date: date, files: files,
+		byPath: map[string]int{}, sums: map[string][16]byte{}, implicit: map[string]bool{},
+		buffer: make([]byte, 128<<10),
+	}
+	for {
+		h, name, err := t.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := d.entry(h, name); err != nil {
+			return nil, t.bad(err)
+		}
+	}
+	if err := t.end(); err != nil {
+		return nil, err
+	}
+	if err := d.check(); err != nil {
+		return nil, t.bad(err)
+	}
+	return d.finish(), nil
+}
+
+func (d *dataReader) entry(h *tar.Header, name string) error {
+	d.names += len(name) + len(h.Linkname)
+	if len(d.layout) >= maxEntries || d.names > maxNames {
+		return fmt.Errorf("payload has more than %d entries or %d bytes of names", maxEntries, maxNames)
+	}
+	if name == "." {
+		return nil
+	}
+	e := packaging.Entry{
+		Path:  "/" + name,
+		Mode:  packaging.FileMode(uint32(h.Mode & 0o7777)), //nolint:gosec // twelve bits
+		Owner: accountName(h.Uname, h.Uid),
+		Group: accountName(h.Gname, h.Gid),
+	}
+	if !h.ModTime.Equal(d.date) {
+		e.ModTime = h.ModTime
+	}
+	if i, ok := d.byPath[e.Path]; ok {
+		if h.Typeflag == tar.TypeDir && d.layout[i].Mode.IsDir() {
+			return nil // some tools write folders twice, and dpkg does not mind
+		}
+		return fmt.Errorf("%s is in the payload twice", e.Path)
+	}
+	if err := d.content(&e, h); err != nil {
+		return fmt.Errorf("%s: %w", e.Path, err)
+	}
+	if e.Mode == implicitMode && !strings.HasSuffix(h.Name, "/") && e.Owner == "root" && e.Group == "root" {
+		d.implicit[e.Path] = true
+	}
+	d.byPath[e.Path] = len(d.layout)
+	d.layout = append(d.layout, e)
+	return nil
+}
+
+// accountName is the name, or the number where a package has none.
+func accountName(name string, id int) string {
+	switch {
+	case name != "":
+		return name
+	case id == 0:
+		return "root"
+	}
+	return strconv.Itoa(id)
+}
+
+// content sets what depends on the type of the entry.
+func (d *dataReader) content(e *packaging.Entry, h *tar.Header) error {
+	if d.files.conffiles[e.Path] {
+		if h.Typeflag != tar.TypeReg {
+			return errors.New("is a conffile and no regular file")
+		}
+		e.Config = packaging.ConfigNoReplace
+	}
+	switch h.Typeflag {
+	case tar.TypeReg:
+		return d.body(e, h.Size)
+	case tar.TypeLink:
+		target, err := cleanName(h.Linkname)
+		if err != nil {
+			return err
+		}
+		i, ok := d.byPath["/"+target]
+		if !ok || !d.layout[i].Regular() {
+			return fmt.Errorf("hard link to %q, which is no earlier file", h.Linkname)
+		}
+		first := &d.layout[i]
+		e.HardLink = orDefault(first.HardLink, first.Path)
+		e.Mode, e.Owner, e.Group, e.Size, e.SHA256 = first.Mode, first.Owner, first.Group, first.Size, first.SHA256
+		d.sums[e.Path] = d.sums[first.Path]
+	case tar.TypeDir:
+		e.Mode |= fs.ModeDir
+	case tar.TypeSymlink:
+		e.Mode, e.Target = fs.ModeSymlink|0o777, h.Linkname
+	case tar.TypeChar:
+		e.Mode |= fs.ModeDevice | fs.ModeCharDevice
+	case tar.TypeBlock:
+		e.Mode |= fs.ModeDevice
+	case tar.TypeFifo:
+		e.Mode |= fs.ModeNamedPipe
+	default:
+		return fmt.Errorf("tar entry of unknown type %q", h.Typeflag)
+	}
+	return nil
+}
+
+// body reads a file's content for its digests.
+func (d *dataReader) body(e *packaging.Entry, size int64) error {
+	sha := sha256.New()
+	w := io.Writer(sha)
+	sum := md5.New() //nolint:gosec // it is what md5sums has
+	if len(d.files.md5s) > 0 {
+		w = io.MultiWriter(sha, sum)
+	}
+	n, err := io.CopyBuffer(w, struct{ io.Reader }{d.t.tar}, d.buffer)
+	if err != nil {
+		return err
+	}
+	d.sums[e.Path] = [16]byte(sum.Sum(nil))
+	e.Size, e.SHA256 = n, packaging.Digest(sha.Sum(nil))
+	if n != size {
+		return fmt.Errorf("has %d bytes, want %d", n, size)
+	}
+	return nil
+}
+
+// check compares what the control archive says about files with what was read.
+func (d *dataReader) check() error {
+	for _, name := range slices.Sorted(maps.Keys(d.files.md5s)) {
+		want := d.files.md5s[name]
+		got, ok := d.sums[name]
+		switch {
+		case !ok:
+			return fmt.Errorf("md5sums names %s, and the payload has no such file", name)
+		case got != want:
+			return fmt.Errorf("%s has the MD5 sum %x, want %x", name, got, want)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.files.conffiles)) {
+		if _, ok := d.byPath[name]; !ok {
+			return fmt.Errorf("conffiles names %s, and the payload has no such file", name)
+		}
+	}
+	return nil
+}
+
+// finish drops the implicit folders and sorts the layout. Of a file with several
+// names, the first in that order becomes the one that has the content.
+func (d *dataReader) finish() packaging.Layout {
+	l := slices.DeleteFunc(d.layout, func(e packaging.Entry) bool { return d.implicit[e.Path] })
+	l.Sort()
+	first := map[string]string{} // the first name, by the name that had the content
+	linked := map[string]bool{}
+	for i := range l {
+		if l[i].HardLink != "" {
+			linked[l[i].HardLink] = true
+		}
+	}
+	for i := range l {
+		e := &l[i]
+		file := orDefault(e.HardLink, e.Path)
+		if !linked[file] {
+			continue
+		}
+		if name, ok := first[file]; ok {
+			e.HardLink = name
+		} else {
+			first[file] = e.Path
+			e.HardLink = ""
+		}
+	}
+	return l
+}
