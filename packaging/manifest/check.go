@@ -277,7 +277,8 @@ func (c *checker) contentFields(at string, x *Content) {
 		needed []ContentType
 		fits   []ContentType
 	}{
-		{"source", x.Source != "" || x.Program != "", []ContentType{TypeFile, TypeTree}, []ContentType{TypeFile, TypeTree}},
+		{"source", x.Source != "" || x.Template != "" || x.Program != "", []ContentType{TypeFile, TypeTree}, []ContentType{TypeFile, TypeTree}},
+		{"template", x.Template != "", nil, []ContentType{TypeFile}},
 		{"program", x.Program != "", nil, []ContentType{TypeFile}},
 		{"target", x.Target != "", []ContentType{TypeSymlink}, []ContentType{TypeSymlink}},
 		{"mode", x.Mode.Set, nil, []ContentType{TypeFile, TypeDir, TypeGhost}},
@@ -297,8 +298,8 @@ func (c *checker) contentFields(at string, x *Content) {
 			c.bad(at+"."+r.key, "%s is a %s, for which %s means nothing%s", at, t, r.key, hint)
 		}
 	}
-	if x.Source != "" && x.Program != "" {
-		c.bad(at+".program", "%s has both source and program", at)
+	if len(slices.DeleteFunc([]string{x.Source, x.Template, x.Program}, func(s string) bool { return s == "" })) > 1 {
+		c.bad(at+".source", "%s: want only one of source, template and program", at)
 	}
 	if strings.ContainsAny(x.Target, "\n\r") {
 		c.bad(at+".target", "%s.target %q has a new line", at, x.Target)

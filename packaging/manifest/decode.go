@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -35,24 +36,37 @@ const (
 	maxDepth = 50
 )
 
-// Parse reads a vpkg.yaml. All that is wrong with it is reported at once: the
-// error joins a *Problem for each. file is how messages name it.
+// Parse reads the text of a vpkg.yaml. All that is wrong with it is reported at
+// once: the error joins a *Problem for each. file is how messages name it, and
+// files that the manifest names are relative to its folder.
 func Parse(file string, data []byte) (*Manifest, error) {
-	m := &Manifest{file: file, pos: make(map[string]pos)}
+	m, errs := parse(file, data)
+	if m == nil {
+		return nil, errors.Join(errs...)
+	}
+	return m.finish(errs)
+}
+
+// parse gives what could be read, for further checks, and what is wrong with it;
+// nil if nothing could be read.
+func parse(file string, data []byte) (*Manifest, []error) {
+	m := &Manifest{file: file, folder: folder{dir: filepath.Dir(file)}, pos: make(map[string]pos)}
 	d := &decoder{file: file, pos: m.pos, anchors: make(map[string]ast.Node)}
 	if len(data) > maxBytes {
-		return nil, d.problemAt(pos{1, 1}, "manifest has %d bytes, more than %d", len(data), maxBytes)
+		return nil, []error{d.problemAt(pos{1, 1}, "manifest has more than %d bytes", maxBytes)}
 	}
 	body, err := d.document(data)
 	if err != nil {
-		return nil, err
+		return nil, []error{err}
 	}
 	d.value("", body, reflect.ValueOf(m).Elem(), 0)
-	// What could be read is checked too, so that one run shows everything.
-	d.errs = append(d.errs, m.check(d.failed)...)
-	if len(d.errs) > 0 {
-		slices.SortStableFunc(d.errs, comparePlaces)
-		return nil, errors.Join(d.errs...)
+	return m, append(d.errs, m.check(d.failed)...)
+}
+
+func (m *Manifest) finish(errs []error) (*Manifest, error) {
+	if len(errs) > 0 {
+		slices.SortStableFunc(errs, comparePlaces)
+		return nil, errors.Join(errs...)
 	}
 	m.setDefaults()
 	return m, nil

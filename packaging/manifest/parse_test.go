@@ -58,6 +58,7 @@ func TestParseProblems(t *testing.T) {
 		{"owner", "account: {user: svc}\ncontents:\n- {type: dir, destination: /a, owner: scv}", `vpkg.yaml:10:39: contents[0].owner "scv" is neither root nor the package's account nor one that every system has (did you mean "svc"?)`},
 		{"link without target", "contents:\n- {type: symlink, destination: /a}", "vpkg.yaml:9:3: contents[0] is a symlink and has no target"},
 		{"target of a file", "contents:\n- {source: a, destination: /a, target: b}", "vpkg.yaml:9:40: contents[0] is a file, for which target means nothing"},
+		{"two sources", "contents:\n- {source: a, template: b, destination: /a}", "vpkg.yaml:9:12: contents[0]: want only one of source, template and program"},
 		{"mode of a tree", "contents:\n- {type: tree, source: a, destination: /a, mode: '0755'}", "vpkg.yaml:9:50: contents[0] is a tree, for which mode means nothing: use attributes"},
 		{"unit", "services: [{name: agent, source: a}]", `vpkg.yaml:8:19: services[0].name "agent" is not a unit's name with its suffix, such as agent.service`},
 		{"unit without a file", "services: [{name: agent.service}]", "vpkg.yaml:8:12: services[0]: want either source or template"},

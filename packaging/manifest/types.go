@@ -94,8 +94,9 @@ type Manifest struct {
 	// (zstd:19). Without one, what every release of the target reads.
 	Compression Compression `yaml:"compression,omitempty"`
 
-	file string         // as errors name it
-	pos  map[string]pos // of every value, by its path: "contents[2].mode"
+	file   string         // as errors name it
+	folder folder         // where the files are that it names
+	pos    map[string]pos // of every value, by its path: "contents[2].mode"
 }
 
 // Folders are the places that belong to the product.
@@ -184,6 +185,9 @@ type Content struct {
 	Type ContentType `yaml:"type,omitempty"`
 	// Where the file or tree is, beside the manifest.
 	Source string `yaml:"source,omitempty"`
+	// In place of a source: a file with places, such as {{.Version}}, as in the
+	// template of a service, beside the manifest.
+	Template string `yaml:"template,omitempty"`
 	// In place of a source: one of the programs that come with vpkg, such as
 	// vpkg-agent, compiled for the target.
 	Program string `yaml:"program,omitempty"`
