@@ -26,9 +26,15 @@ const (
 // containers, `vpkg-agent monitor` supervises them.
 type Platform struct {
 	Config Config
+	RunDir string // of the supervisor, where there is no systemd; empty means /run/NAME
 	Stdout io.Writer
 	Stderr io.Writer
 }
+
+// A Runtime is the folder in which the supervisor of a product keeps what is true
+// until the next boot: /run/NAME. It belongs to root, not to the agent's account,
+// for what is read there decides which process root ends.
+type Runtime string
 
 // A PlatformStatus is what `vpkg-hook platform status --json` prints.
 type PlatformStatus struct {
@@ -196,6 +202,14 @@ func (p Platform) fail(verb string, err error) int {
 func (p Platform) misused() int {
 	fmt.Fprint(p.Stderr, PlatformUsage)
 	return platformMisused
+}
+
+// runtime is RunDir, or its default.
+func (p Platform) runtime() Runtime {
+	if p.RunDir == "" {
+		return Runtime("/run/" + p.Config.Name)
+	}
+	return Runtime(p.RunDir)
 }
 
 // unit is the unit that stands for the product: the first of the configuration.

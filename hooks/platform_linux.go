@@ -124,12 +124,12 @@ func runningRoot() bool {
 }
 
 func (p Platform) monitor() *monitor {
-	return &monitor{config: p.Config, runtime: Runtime("/run/" + p.Config.Name), environment: p.environment}
+	return &monitor{config: p.Config, runtime: p.runtime(), environment: p.environment}
 }
 
 // environment checks what every component needs and makes what is missing.
 func (p Platform) environment() error {
-	err := os.MkdirAll("/run/"+p.Config.Name, 0o755)
+	err := os.MkdirAll(string(p.runtime()), 0o755)
 	if err == nil && p.Config.Data != "" {
 		_, err = os.Stat(p.Config.Data)
 	}

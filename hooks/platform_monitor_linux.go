@@ -14,7 +14,7 @@ import (
 )
 
 // MonitorProgram supervises the components where there is no systemd, called as
-// `vpkg-agent monitor`; relative to the program folder.
+// `vpkg-agent monitor FOLDER` with the folder of its Runtime; relative to the program folder.
 const MonitorProgram = "bin/vpkg-agent"
 
 // monitor supervises components by a process of ours that stays.
@@ -155,7 +155,7 @@ func (m *monitor) launch() (<-chan error, error) {
 	if err := closeOnExec(); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(filepath.Join(m.config.Program, MonitorProgram), "monitor") //nolint:gosec // the package's own program
+	cmd := exec.Command(filepath.Join(m.config.Program, MonitorProgram), "monitor", string(m.runtime)) //nolint:gosec // the package's own program
 	// Nothing of the caller's: its variables may hold an activation code, and its
 	// files and pipes would stay open for as long as we run.
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}

@@ -10,11 +10,6 @@ import (
 	"syscall"
 )
 
-// A Runtime is the folder in which the supervisor of a product keeps what is true
-// until the next boot: /run/NAME. It belongs to root, not to the agent's account,
-// for what is read there decides which process root ends.
-type Runtime string
-
 // ErrSupervised is the error of Lock when a supervisor is running.
 var ErrSupervised = errors.New("a supervisor is already running")
 

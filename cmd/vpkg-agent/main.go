@@ -5,7 +5,8 @@
 //
 //	NAME                      runs the component NAME, for a link of that name
 //	vpkg-agent component NAME runs the component NAME
-//	vpkg-agent monitor        supervises the components, where there is no systemd
+//	vpkg-agent monitor FOLDER supervises the components, where there is no systemd;
+//	                          its lock and their states are in FOLDER
 //	vpkg-agent version        prints the version of the product
 //
 // What it has to know it reads from the hook's configuration, etc/hook.json
@@ -24,7 +25,7 @@ import (
 	"github.com/vpkg/vpkg/hooks"
 )
 
-const usage = "Usage: vpkg-agent {component NAME|monitor|version}\n"
+const usage = "Usage: vpkg-agent {component NAME|monitor FOLDER|version}\n"
 
 func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -46,7 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 {
 		command, args = args[0], args[1:]
 	}
-	want, known := map[string]int{"component": 1, "monitor": 0, "version": 0}[command]
+	want, known := map[string]int{"component": 1, "monitor": 1, "version": 0}[command]
 	if !known || len(args) != want {
 		fmt.Fprint(stderr, usage)
 		return 2
@@ -67,7 +68,7 @@ func do(ctx context.Context, command string, args []string, stdout io.Writer) er
 	case "component":
 		return runComponent(ctx, config, args[0])
 	case "monitor":
-		return runMonitor(ctx, config)
+		return runMonitor(ctx, config, hooks.Runtime(args[0]))
 	default:
 		_, err := fmt.Fprintln(stdout, config.Version)
 		return err

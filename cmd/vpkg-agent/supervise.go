@@ -30,8 +30,7 @@ func runComponent(ctx context.Context, config hooks.Config, name string) error {
 	return agent.Component{Name: name, Version: config.Version, Data: config.Data}.Run(ctx)
 }
 
-func runMonitor(ctx context.Context, config hooks.Config) error {
-	runtime := hooks.Runtime("/run/" + config.Name)
+func runMonitor(ctx context.Context, config hooks.Config, runtime hooks.Runtime) error {
 	if err := runtime.Lock(); err != nil {
 		return err
 	}

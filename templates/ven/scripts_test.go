@@ -29,6 +29,12 @@ func unpack(t *testing.T) string {
 	if err := os.CopyFS(dir, payload); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Mkdir(filepath.Join(dir, "etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "etc", "agent_version"), []byte("Illumio VEN 25.2.20-10\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	hook := "#!/bin/sh\nprintf 'vpkg-hook'\nprintf ' [%s]' \"$@\"\necho\nexit 7\n"
 	if err := os.WriteFile(filepath.Join(dir, "bin", "vpkg-hook"), []byte(hook), 0o755); err != nil {
 		t.Fatal(err)
@@ -134,19 +140,7 @@ func TestUsage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden := filepath.Join("testdata", "illumio-ven-ctl.help")
-	if *update {
-		if err := os.WriteFile(golden, out, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(out) != string(want) {
-		t.Errorf("help is\n%s\nwant\n%s", out, want)
-	}
+	checkGolden(t, "illumio-ven-ctl.help", out)
 }
 
 func TestShellcheck(t *testing.T) {

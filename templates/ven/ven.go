@@ -13,5 +13,5 @@ const Manifest = "vpkg.yaml"
 // Files holds the manifest and everything that it names, by the paths that it
 // uses. Modes are the manifest's: an embed.FS keeps none.
 //
-//go:embed vpkg.yaml payload units
+//go:embed vpkg.yaml payload templates units
 var Files embed.FS

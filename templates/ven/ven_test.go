@@ -1,21 +1,27 @@
 package ven_test
 
 import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
 	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/manifest"
 	"github.com/vpkg/vpkg/templates/ven"
 )
 
 func parse(t *testing.T) *manifest.Manifest {
 	t.Helper()
-	b, err := fs.ReadFile(ven.Files, ven.Manifest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := manifest.Parse(ven.Manifest, b)
+	m, err := manifest.OpenFS(ven.Files, ven.Manifest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,14 +91,78 @@ func TestComponents(t *testing.T) {
 	}
 }
 
-func TestAgentVersion(t *testing.T) {
+// Every Linux target can be made of the built-in product, and lays down what is
+// documented.
+func TestResolve(t *testing.T) {
 	m := parse(t)
-	got, err := fs.ReadFile(ven.Files, "payload/etc/agent_version")
+	m.Version.Build = "11" // as with --version
+	r := manifest.Resolver{Manifest: m, Programs: func(_ context.Context, name, goarch string) (manifest.Program, error) {
+		b := program(name + " for " + goarch)
+		return manifest.Program{Body: b, Size: int64(len(b)), SHA256: sha256.Sum256([]byte(b))}, nil
+	}}
+	for _, target := range manifest.Targets() {
+		if target.Format == "msi" {
+			continue
+		}
+		p, err := r.Resolve(t.Context(), target)
+		if err == nil {
+			err = packaging.Validate(p)
+		}
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if target.Label == "el8" && target.GOARCH == "amd64" {
+			checkGolden(t, "layout.el8", dump(t, p.Layout))
+		}
+	}
+}
+
+// program is a packaging.Body.
+type program string
+
+func (p program) Open() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(p))), nil }
+
+// dump lists a layout, and shows the files that are made of the manifest.
+func dump(t *testing.T, l packaging.Layout) []byte {
+	t.Helper()
+	var out []byte
+	for i := range l {
+		e := &l[i]
+		out = fmt.Appendf(out, "%s %-4s %-7s %s", e.Mode, e.OwnerName(), e.GroupName(), e.Path)
+		if e.Target != "" {
+			out = fmt.Appendf(out, " -> %s", e.Target)
+		}
+		out = append(out, '\n')
+		if base := path.Base(e.Path); base == "agent_version" || base == "hook.json" {
+			f, err := e.Body.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, text...)
+		}
+	}
+	return out
+}
+
+func checkGolden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	golden := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(golden, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "Illumio VEN " + m.Version.Number + "-" + m.Version.Build + "\n"; string(got) != want {
-		t.Errorf("agent_version is %q, want %q", got, want)
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s differs (-want +got):\n%s", name, diff)
 	}
 }
 
