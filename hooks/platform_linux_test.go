@@ -329,7 +329,8 @@ func TestPlatformSystemd(t *testing.T) {
 		},
 		{"unit fails", "inactive", Platform.start, "start agent.service", []string{"start agent.service"}, "Starting agent:\n", platformFailed},
 		{
-			"stop", "active", Platform.stop, "", []string{"stop agent.service"},
+			"stop", "active", Platform.stop, "",
+			[]string{"stop agent.service"},
 			"Stopping agent:\n - two Stopping two:    ...done.\n - one Stopping one:    ...done.\n", platformDone,
 		},
 		{"stopped", "inactive", Platform.stop, "", nil, "agent is already stopped\n", platformDone},

@@ -48,6 +48,9 @@ func (m *Manifest) hookConfig(version string) hooks.Config {
 	for _, s := range m.Services {
 		c.Units = append(c.Units, hooks.Unit{Name: s.Name, Enable: s.Enable, Start: s.Start})
 	}
+	for _, x := range m.Components {
+		c.Components = append(c.Components, hooks.Component(x))
+	}
 	return c
 }
 

@@ -121,7 +121,9 @@ func TestResolve(t *testing.T) {
 // program is a packaging.Body.
 type program string
 
-func (p program) Open() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(p))), nil }
+func (p program) Open() (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader(string(p))), nil
+}
 
 // dump lists a layout, and shows the files that are made of the manifest.
 func dump(t *testing.T, l packaging.Layout) []byte {
