@@ -69,7 +69,7 @@ var since = map[string][2]int{
 	featRichDependencies: {13, 0},
 	FileTriggers:         {13, 0},
 	PayloadDigest:        {14, 0},
-	featPayloadIsZstd:    {14, 2}, // as Red Hat builds it: RHEL 8.2 and later, not 8.0 and 8.1
+	featPayloadIsZstd:    {14, 3}, // as Red Hat builds it, with a backport in 8.2's 4.14.2
 	featCaretInVersions:  {15, 0},
 	UninstallTransaction: {19, 0},
 }
@@ -79,8 +79,8 @@ var since = map[string][2]int{
 // rpm has are true. It gives nil, which allows everything, for rpm 5 and later,
 // and panics if version is not two or three numbers: it is not meant for input.
 //
-// RHEL 8 has rpm 4.14.2 from its first release on, but reads zstd only from 8.2
-// on: ask for "4.14" if 8.0 and 8.1 are to be served.
+// RHEL 8.0 to 8.2 have rpm 4.14.2, of which only the last reads zstd; 8.3 has
+// 4.14.3.
 func Features(version string) map[string]bool {
 	var n [3]int
 	for i, s := range strings.SplitN(version, ".", 3) {

@@ -183,7 +183,7 @@ func (ds dependencies) appendTo(h *header) {
 func sortedDependencies(list []dependency) []dependency {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b dependency) int {
-		return cmp.Or(strings.Compare(a.name, b.name), CompareEVR(a.version, b.version), cmp.Compare(a.flags, b.flags))
+		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.version, b.version), cmp.Compare(a.flags, b.flags))
 	})
 	return list
 }

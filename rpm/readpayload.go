@@ -1,0 +1,324 @@
+package rpm
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/md5" //nolint:gosec // the format's
+	"crypto/sha256"
+	_ "crypto/sha512" // for crypto.SHA512
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"io/fs"
+
+	"github.com/vpkg/vpkg/packaging"
+	"github.com/vpkg/vpkg/packaging/payload"
+	"github.com/vpkg/vpkg/rpm/internal/cpio"
+)
+
+// maxPadding is how much may follow an archive's trailer: cpio's own padding to
+// its blocks.
+const maxPadding = 64 << 10 // bytes
+
+// digestAlgorithms are the digests of files, by their number in OpenPGP.
+var digestAlgorithms = map[uint64]crypto.Hash{
+	1: crypto.MD5, 2: crypto.SHA1, 8: crypto.SHA256, 9: crypto.SHA384, 10: crypto.SHA512, 11: crypto.SHA224,
+}
+
+// A payloadReader reads the payload once, from front to back, and checks
+// everything that the headers say of it.
+type payloadReader struct {
+	*file
+	offset int64 // of the payload in the file
+
+	raw, plain hash.Hash // SHA-256 of the payload as it is and decompressed
+	md5        hash.Hash // of header and payload; nil if the file has none
+	plainSize  int64
+	cpio       *cpio.Reader
+
+	index map[string]int // files by path
+	seen  []bool         // files that were in the archive
+	full  []bool         // groups of hard links whose content was
+	buf   []byte
+}
+
+// readPayload checks the payload, and completes the entries with digests.
+func (f *file) readPayload(ctx context.Context) error {
+	r := &payloadReader{
+		file: f, offset: f.main.end(), raw: sha256.New(), plain: sha256.New(),
+		index: make(map[string]int, len(f.files.entries)),
+		seen:  make([]bool, len(f.files.entries)),
+		full:  make([]bool, len(f.files.links)),
+		buf:   make([]byte, 128<<10),
+	}
+	for i := range f.files.entries {
+		r.index[f.files.entries[i].Path] = i
+	}
+	if err := r.read(ctx); err != nil {
+		return r.wrap(err)
+	}
+	if err := r.checkFiles(); err != nil {
+		return err
+	}
+	return r.checkDigests()
+}
+
+// wrap gives an error its place in the file, if it has none.
+func (r *payloadReader) wrap(err error) error {
+	if _, ok := errors.AsType[*FormatError](err); ok {
+		return err
+	}
+	if r.cpio != nil {
+		return formatErrorf(r.offset, "payload, at %d of the archive: %w", r.cpio.Offset(), err)
+	}
+	return formatErrorf(r.offset, "payload: %w", err)
+}
+
+// read reads the payload to its end.
+func (r *payloadReader) read(ctx context.Context) (err error) {
+	sums := []io.Writer{r.raw}
+	if s := (fields{h: r.signature}); s.has(sigMD5) {
+		r.md5 = md5.New()       //nolint:gosec // the format's
+		r.md5.Write(r.main.raw) // never fails
+		sums = append(sums, r.md5)
+	}
+	section := io.NewSectionReader(r.r, r.offset, r.size-r.offset)
+	raw := io.TeeReader(contextReader{ctx, section}, io.MultiWriter(sums...))
+	codec, raw, err := r.codec(raw)
+	if err != nil {
+		return err
+	}
+	d, err := payload.NewReader(codec, raw)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	counted := &countingReader{r: io.TeeReader(d, r.plain)}
+	r.cpio = cpio.NewReader(counted)
+	if err := r.readArchive(); err != nil {
+		return err
+	}
+	if n, err := io.CopyN(io.Discard, counted, maxPadding+1); err == nil {
+		return errors.New("data after the end of the archive")
+	} else if !errors.Is(err, io.EOF) {
+		return err
+	} else if n > 0 {
+		r.cpio = nil // its offset is no longer that of what follows
+	}
+	r.plainSize = counted.n
+	_, err = io.CopyBuffer(io.Discard, raw, r.buf) // what the codec left, for the digests
+	return err
+}
+
+// codec gives the payload's codec. A package that names none has no compression,
+// or gzip.
+func (r *payloadReader) codec(raw io.Reader) (string, io.Reader, error) {
+	h := fields{h: r.main}
+	if f := h.string(tagPayloadFormat); f != "" && f != "cpio" {
+		h.fail(tagPayloadFormat, "payload format %q, want cpio", f)
+	}
+	codec := h.string(tagPayloadCompressor)
+	if codec != "" || h.err != nil {
+		return codec, raw, h.err
+	}
+	var magic [2]byte
+	n, err := io.ReadFull(raw, magic[:])
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return "", nil, err
+	}
+	codec = "none"
+	if magic == [2]byte{0x1f, 0x8b} {
+		codec = "gzip"
+	}
+	return codec, io.MultiReader(bytes.NewReader(magic[:n]), raw), nil
+}
+
+func (r *payloadReader) readArchive() error {
+	for {
+		h, err := r.cpio.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := r.readEntry(h); err != nil {
+			return err
+		}
+	}
+}
+
+// readEntry checks an entry of the archive against the header.
+func (r *payloadReader) readEntry(h *cpio.Header) error {
+	i, ok := r.index[pathInArchive(h.Name)]
+	if h.Stripped {
+		i, ok = int(h.Index), int64(h.Index) < int64(len(r.files.entries))
+	}
+	if !ok {
+		return formatErrorf(r.offset, "payload: %q, number %d, is not in the header", h.Name, h.Index)
+	}
+	e := &r.files.entries[i]
+	switch {
+	case r.seen[i]:
+		return formatErrorf(r.offset, "payload: %s is there twice", e.Path)
+	case e.Ghost:
+		return formatErrorf(r.offset, "payload: %s is there, but a ghost in the header", e.Path)
+	case !h.Stripped && packaging.FileMode(h.Mode).Type() != e.Mode.Type():
+		return formatErrorf(r.offset, "payload: %s is %s, want %s", e.Path, packaging.FileMode(h.Mode).Type(), e.Mode.Type())
+	}
+	r.seen[i] = true
+	if h.Stripped {
+		h.Size = r.strippedSize(i)
+		r.cpio.SetSize(h.Size)
+	}
+	switch {
+	case e.Mode&fs.ModeSymlink != 0:
+		return r.readTarget(e, h.Size)
+	case e.Regular():
+		return r.readBody(i, h.Size)
+	case h.Size != 0:
+		return formatErrorf(r.offset, "payload: %s has %d bytes, want none", e.Path, h.Size)
+	}
+	return nil
+}
+
+// strippedSize is the size of the body after a stripped header: of hard links,
+// only the last in the header has one.
+func (r *payloadReader) strippedSize(i int) int64 {
+	e := &r.files.entries[i]
+	if g := r.files.group[i]; g >= 0 {
+		for _, j := range r.files.links[g] {
+			if j > i {
+				return 0
+			}
+		}
+	}
+	return fileSize(e)
+}
+
+func (r *payloadReader) readTarget(e *packaging.Entry, size int64) error {
+	if size != int64(len(e.Target)) {
+		return formatErrorf(r.offset, "payload: target of %s has %d bytes, want %d", e.Path, size, len(e.Target))
+	}
+	b, err := io.ReadAll(r.cpio) // as long as what is in memory
+	if err == nil && string(b) != e.Target {
+		return formatErrorf(r.offset, "payload: target of %s is %q, want %q", e.Path, b, e.Target)
+	}
+	return err
+}
+
+// readBody checks the content of a file.
+func (r *payloadReader) readBody(i int, size int64) error {
+	e, group := &r.files.entries[i], r.files.group[i]
+	switch {
+	case size == 0 && e.Size > 0 && group >= 0:
+		return nil // another name has it
+	case size != e.Size:
+		return formatErrorf(r.offset, "payload: %s has %d bytes, want %d", e.Path, size, e.Size)
+	}
+	if group >= 0 {
+		r.full[group] = true
+	}
+	sum := sha256.New()
+	own := hash.Hash(sum)
+	w := io.Writer(sum)
+	if r.files.algo != digestSHA256 && r.files.digests[i] != "" {
+		a, ok := digestAlgorithms[r.files.algo]
+		if !ok {
+			return formatErrorf(r.offset, "unknown digest algorithm %d", r.files.algo)
+		}
+		own = a.New()
+		w = io.MultiWriter(sum, own)
+	}
+	if _, err := io.CopyBuffer(w, r.cpio, r.buf); err != nil {
+		return err
+	}
+	if got, want := hex.EncodeToString(own.Sum(nil)), r.files.digests[i]; want != "" && got != want {
+		return formatErrorf(r.offset, "payload: %s has digest %s, want %s", e.Path, got, want)
+	}
+	e.SHA256 = packaging.Digest(sum.Sum(nil))
+	if group >= 0 {
+		for _, j := range r.files.links[group] {
+			r.files.entries[j].SHA256 = e.SHA256
+		}
+	}
+	return nil
+}
+
+// checkFiles checks that all files were in the archive.
+func (r *payloadReader) checkFiles() error {
+	for i := range r.files.entries {
+		if e := &r.files.entries[i]; !r.seen[i] && !e.Ghost {
+			return formatErrorf(r.offset, "payload: %s is missing", e.Path)
+		}
+	}
+	for g, group := range r.files.links {
+		if e := &r.files.entries[group[0]]; !r.full[g] && e.Size > 0 {
+			return formatErrorf(r.offset, "payload: content of %s is missing", e.Path)
+		}
+	}
+	return nil
+}
+
+// checkDigests checks the digests and the size of the payload as a whole.
+func (r *payloadReader) checkDigests() error {
+	h, s := fields{h: r.main}, fields{h: r.signature}
+	compare := func(f *fields, t tag, want, got string) {
+		if f.has(t) && want != got {
+			f.fail(t, "payload has digest %s, want %s", got, want)
+		}
+	}
+	if a := h.int(tagPayloadDigestAlgo); a == digestSHA256 {
+		compare(&h, tagPayloadDigest, h.string(tagPayloadDigest), hex.EncodeToString(r.raw.Sum(nil)))
+		compare(&h, tagPayloadDigestAlt, h.string(tagPayloadDigestAlt), hex.EncodeToString(r.plain.Sum(nil)))
+	} else if a != 0 {
+		h.fail(tagPayloadDigestAlgo, "unknown digest algorithm %d", a)
+	}
+	if r.md5 != nil {
+		compare(&s, sigMD5, hex.EncodeToString(s.bytes(sigMD5)), hex.EncodeToString(r.md5.Sum(nil)))
+	}
+	want, ok := s.int(sigPayloadSize), s.has(sigPayloadSize)
+	if s.has(sigLongArchiveSize) {
+		want, ok = s.int(sigLongArchiveSize), true
+	}
+	if ok && want != uint64(r.plainSize) && want != r.bodies() {
+		s.fail(sigPayloadSize, "archive has %d bytes, want %d", r.plainSize, want)
+	}
+	return errors.Join(h.err, s.err)
+}
+
+// bodies is the sum of the sizes of the files, which rpmpack takes for the size
+// of the archive.
+func (r *payloadReader) bodies() uint64 {
+	var n uint64
+	for i := range r.files.entries {
+		n += uint64(fileSize(&r.files.entries[i]))
+	}
+	return n
+}
+
+// A contextReader fails when its context is done.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}
+
+type countingReader struct {
+	r io.Reader
+	n int64
+}
+
+func (r *countingReader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	r.n += int64(n)
+	return n, err
+}
