@@ -29,7 +29,6 @@ failed=
 packages='
 	busybox           shell: scripts under another shell
 	cpio              rpm: unpacking what rpm2cpio gives
-	createrepo-c      install: the repository for dnf and zypper
 	dash              shell
 	debian-archive-keyring  install: roots of releases newer than this one
 	dpkg-dev          deb: dpkg-deb and friends

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 )
@@ -26,15 +25,19 @@ var common = []string{
 	"dbus", "debsums", "iproute2", "iptables", "kmod", "nftables", "passwd", "procps", "rpm", "systemd-sysv",
 }
 
-// The suites, with the generation of rpm that each one stands for.
+// The suites, with the generation of rpm and dpkg that each one stands for.
 var (
-	Bullseye = Suite{"bullseye", common}                                    // rpm 4.16 with a Berkeley DB, as EL9's; dpkg 1.20, which reads no zstd
-	Bookworm = Suite{"bookworm", append(slices.Clone(common), bookworm...)} // rpm 4.18, dnf 4.14, libzypp 17.25; dpkg 1.21
-	Trixie   = Suite{"trixie", common}                                      // rpm 4.20, as EL10's and later: makes accounts from user() provides; dpkg 1.22
-	Sid      = Suite{"sid", common}                                         // rpm 6: wants signatures
+	// Bullseye has rpm 4.16 as EL9, but with a Berkeley DB, and dpkg 1.20, which
+	// reads no zstd.
+	Bullseye = Suite{"bullseye", common}
+	// Bookworm has rpm 4.18, dnf 4.14, libzypp 17.25 and dpkg 1.21.
+	Bookworm = Suite{"bookworm", append([]string{"createrepo-c", "dnf", "zypper"}, common...)}
+	// Trixie has rpm 4.20, which as EL10's makes accounts from user() provides,
+	// and dpkg 1.22.
+	Trixie = Suite{"trixie", common}
+	// Sid has rpm 6, which wants signatures.
+	Sid = Suite{"sid", append([]string{"mount"}, common...)}
 )
-
-var bookworm = []string{"dnf", "zypper"}
 
 // makeRoot returns the folder of the suite's root file system, which it makes
 // from the machine's own Debian mirror unless it is in the cache.
