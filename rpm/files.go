@@ -64,6 +64,10 @@ const verifyNotGhost = 1<<0 | 1<<1 | 1<<2 | 1<<5
 // of OpenPGP (RFC 9580, 9.5).
 const digestSHA256 = 8
 
+// maxName is the longest name that rpm can install, in bytes: it unpacks a file
+// as NAME;TRANSACTION, with 8 digits, and the kernel takes at most 255.
+const maxName = 255 - 9
+
 // large reports whether the layout has a file that 32-bit sizes cannot express.
 func large(l packaging.Layout) (e *packaging.Entry, ok bool) {
 	for i := range l {
@@ -106,6 +110,9 @@ func validateFiles(p *packaging.Package) []error {
 			if !e.Regular() {
 				bad(e, "is no file, but has capabilities")
 			}
+		}
+		if name := path.Base(e.Path); len(name) > maxName && !e.Mode.IsDir() {
+			bad(e, "name has %d bytes, and rpm can install at most %d", len(name), maxName)
 		}
 		if strings.ContainsAny(e.Target+e.Lang+e.Caps, "\x00") {
 			bad(e, "link target, language or capabilities have a NUL byte")

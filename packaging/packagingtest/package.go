@@ -100,7 +100,8 @@ func richLayout() packaging.Layout {
 	const program = "/opt/conformance"
 	// Larger than two frames of 8 MiB, in parts compressible.
 	big := bytes.Join([][]byte{Noise(2, 3<<20), bytes.Repeat([]byte("conformance\n"), 1<<20), Noise(3, 3<<20)}, nil)
-	long := program + "/" + strings.Repeat("l", 101) + "/" + strings.Repeat("m", 200) + "/" + strings.Repeat("n", 255)
+	// rpm and dpkg unpack under a longer name, so that 246 bytes is the most.
+	long := program + "/" + strings.Repeat("l", 101) + "/" + strings.Repeat("m", 200) + "/" + strings.Repeat("n", 246)
 	l := packaging.Layout{
 		Dir("/etc/conformance", 0o755),
 		File("/etc/conformance/app.conf", 0o640, []byte("key = value\n")),
