@@ -48,7 +48,7 @@ var generations = []generation{
 	{"rpm 4.16", testbed.Bullseye, "el9", rpm{}},
 	{"rpm 4.18", testbed.Bookworm, "el9", rpm{}},
 	{"rpm 4.20", testbed.Trixie, "el10", rpm{}},
-	{"rpm 6", testbed.Sid, "el10", rpm{flags: unsignedOnRPM6}},
+	{"rpm 6", testbed.Sid, "el10", rpm{signatures: true}},
 	{"dpkg 1.20", testbed.Bullseye, "debian11", dpkg{}},
 	{"dpkg 1.21", testbed.Bookworm, "debian12", dpkg{}},
 	{"dpkg 1.22", testbed.Trixie, "debian13", dpkg{}},
@@ -59,11 +59,11 @@ var generations = []generation{
 const targets = "el8,el9,el10,sles15,debian11,debian12,debian13"
 
 func TestMain(m *testing.M) {
-	os.Exit(testbed.Main(m, testbed.Setup{
+	testbed.Main(m, testbed.Setup{
 		Suites:  []testbed.Suite{testbed.Bullseye, testbed.Bookworm, testbed.Trixie, testbed.Sid},
 		CentOS8: true,
 		Before:  build,
-	}))
+	})
 }
 
 // build makes both versions for all targets, each into a folder of its own.

@@ -50,7 +50,7 @@ func clone(t testing.TB, s Suite) (dir string) {
 	if !ok {
 		t.Fatalf("testbed.Setup does not list the suite %s", s.Name)
 	}
-	dir, err := os.MkdirTemp(current.Dir, "box-")
+	dir, err := os.MkdirTemp(current.Dir, "box-") //nolint:usetesting // t.TempDir would delete through the mounts
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func (b *Box) Env(t testing.TB, env []string, argv ...string) Result {
 	defer cancel()
 	pid := strconv.Itoa(b.pid1)
 	args := append([]string{"-t", pid, "-m", "-n", "-p", "-i", "-u", "-r", "-w", "--"}, guarded(argv...)...)
-	cmd := exec.CommandContext(ctx, "nsenter", args...) //nolint:gosec // that is what tests do
+	cmd := exec.CommandContext(ctx, "nsenter", args...)
 	cmd.Env = append([]string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"HOME=/root", "LC_ALL=C.UTF-8", "TERM=dumb", "DEBIAN_FRONTEND=noninteractive",

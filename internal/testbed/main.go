@@ -49,11 +49,15 @@ type Setup struct {
 
 // Main is the TestMain of a package whose tests use boxes:
 //
-//	func TestMain(m *testing.M) { os.Exit(testbed.Main(m, testbed.Setup{…})) }
+//	func TestMain(m *testing.M) { testbed.Main(m, testbed.Setup{…}) }
 //
 // It prepares what s asks for, then runs the tests in a child in namespaces of
-// its own, and cleans up when the child has ended. It returns the exit status.
-func Main(m *testing.M, s Setup) int {
+// its own, cleans up when the child has ended, and exits with the child's status.
+func Main(m *testing.M, s Setup) {
+	os.Exit(run(m, s)) //nolint:forbidigo // that of a child cannot be returned from a TestMain
+}
+
+func run(m *testing.M, s Setup) int {
 	if text, inner := os.LookupEnv(envState); inner {
 		os.Unsetenv(envState)
 		if err := enter(text); err != nil {

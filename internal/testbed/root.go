@@ -69,7 +69,7 @@ func makeRoot(ctx context.Context, s Suite) (string, error) {
 		return "", err
 	}
 	args = append(args, s.Name, tmp, "deb "+mirror+" "+s.Name+" main")
-	cmd := exec.CommandContext(ctx, "mmdebstrap", args...) //nolint:gosec // the table above
+	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", errors.Join(fmt.Errorf("making a %s root: mmdebstrap: %w\n%s", s.Name, err, out), os.RemoveAll(tmp))
@@ -115,7 +115,7 @@ func mirror(ctx context.Context) (string, error) {
 
 // lock takes an exclusive lock that other processes respect.
 func lock(name string) (unlock func(), err error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-func TestMain(m *testing.M) { os.Exit(Main(m, Setup{Suites: []Suite{Trixie}})) }
+func TestMain(m *testing.M) { Main(m, Setup{Suites: []Suite{Trixie}}) }
 
 // TestGuard proves that nothing runs in the network namespace of the tests, or
 // in one that passes for the machine's.

@@ -1,0 +1,123 @@
+//go:build linux
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/vpkg/vpkg/internal/testbed"
+)
+
+// The two versions of the product that are built, one newer than the other.
+const (
+	oldVersion = "24.2.20-10"
+	newVersion = "25.2.20-5"
+)
+
+// Names of the built-in product.
+const (
+	product   = "illumio-ven"
+	account   = "ilo-ven"
+	program   = "/opt/illumio_ven"
+	data      = "/opt/illumio_ven_data"
+	stateDir  = "/var/lib/vpkg/illumio-ven"
+	logFile   = "/var/log/illumio_install.log"
+	unit      = "illumio-ven.service"
+	recordLoc = program + "/etc/layout.json"
+)
+
+// A generation is a package manager of some age, on a system that has it, and
+// the target that vpkg builds for it.
+type generation struct {
+	name   string
+	suite  testbed.Suite
+	target string // --os
+	manager
+}
+
+var generations = []generation{
+	{"rpm 4.16", testbed.Bullseye, "el9", rpm{}},
+	{"rpm 4.18", testbed.Bookworm, "el9", rpm{}},
+	{"rpm 4.20", testbed.Trixie, "el10", rpm{}},
+	{"rpm 6", testbed.Sid, "el10", rpm{signatures: true}},
+	{"dpkg 1.20", testbed.Bullseye, "debian11", dpkg{}},
+	{"dpkg 1.21", testbed.Bookworm, "debian12", dpkg{}},
+	{"dpkg 1.22", testbed.Trixie, "debian13", dpkg{}},
+}
+
+// targets are what TestMain builds: those of the generations, and those that
+// only one test needs.
+const targets = "el8,el9,el10,sles15,debian11,debian12,debian13"
+
+func TestMain(m *testing.M) {
+	os.Exit(testbed.Main(m, testbed.Setup{
+		Suites:  []testbed.Suite{testbed.Bullseye, testbed.Bookworm, testbed.Trixie, testbed.Sid},
+		CentOS8: true,
+	}))
+}
+
+// build makes both versions for all targets, each into a folder of its own.
+func build(ctx context.Context, dir string) error {
+	vpkg := filepath.Join(dir, "vpkg")
+	if err := command(ctx, "go", "build", "-buildvcs=false", "-o", vpkg, "github.com/vpkg/vpkg/cmd/vpkg"); err != nil {
+		return err
+	}
+	for _, v := range []string{oldVersion, newVersion} {
+		if err := command(ctx, vpkg, "build", "--os", targets, "--arch", runtime.GOARCH, "--version", v, "--out", filepath.Join(dir, v)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func command(ctx context.Context, argv ...string) error {
+	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// built is the package file of that version for that target.
+func built(t testing.TB, version, target string) string {
+	t.Helper()
+	dir := filepath.Join(testbed.Dir(t), version)
+	b, err := os.ReadFile(filepath.Join(dir, "artifacts.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var artifacts []struct{ Name, OS string }
+	if err := json.Unmarshal(b, &artifacts); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range artifacts {
+		if a.OS == target {
+			return filepath.Join(dir, a.Name)
+		}
+	}
+	t.Fatalf("no package of version %s for %s in %s", version, target, b)
+	return ""
+}
+
+// bring copies the package of that version into the box.
+func (g generation) bring(t testing.TB, b *testbed.Box, version string) string {
+	t.Helper()
+	return b.Copy(t, "/packages", built(t, version, g.target))[0]
+}
+
+// box is a new system of the generation with what the package depends on.
+func (g generation) box(t testing.TB) *testbed.Box {
+	t.Helper()
+	b := testbed.New(t, g.suite)
+	g.seed(t, b)
+	return b
+}
