@@ -118,6 +118,7 @@ fuzz() {
 	done)
 	count=$(echo "$targets" | grep -c .)
 	[ "$count" -gt 0 ] || { echo "no fuzz targets"; return 1; }
+	[ "$left" -ge "$turn" ] || turn=$left
 	[ $((count * turn)) -ge "$left" ] || turn=$((left / count))
 	day=$(($(date +%s) / 86400)) per_day=$(((left + turn - 1) / turn))
 	first=$((day * per_day % count + 1))

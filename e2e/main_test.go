@@ -54,9 +54,9 @@ var generations = []generation{
 	{"dpkg 1.22", testbed.Trixie, "debian13", dpkg{}},
 }
 
-// targets are what TestMain builds: those of the generations, and those that
-// only one test needs.
-const targets = "el8,el9,el10,sles15,debian11,debian12,debian13"
+// installed are the targets whose packages are installed by a test, and so are
+// built in a second version too.
+const installed = "el8,el9,el10,sles15,debian11,debian12,debian13"
 
 func TestMain(m *testing.M) {
 	testbed.Main(m, testbed.Setup{
@@ -66,18 +66,17 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// build makes both versions for all targets, each into a folder of its own.
+// build makes the older version for all targets and architectures, and the newer
+// one for what is installed, each into a folder of its own.
 func build(ctx context.Context, dir string) error {
 	vpkg := filepath.Join(dir, "vpkg")
 	if err := command(ctx, "go", "build", "-buildvcs=false", "-o", vpkg, "github.com/vpkg/vpkg/cmd/vpkg"); err != nil {
 		return err
 	}
-	for _, v := range []string{oldVersion, newVersion} {
-		if err := command(ctx, vpkg, "build", "--os", targets, "--arch", runtime.GOARCH, "--version", v, "--out", filepath.Join(dir, v)); err != nil {
-			return err
-		}
+	if err := command(ctx, vpkg, "build", "--os", "all", "--arch", "all", "--version", oldVersion, "--out", filepath.Join(dir, oldVersion)); err != nil {
+		return err
 	}
-	return nil
+	return command(ctx, vpkg, "build", "--os", installed, "--arch", runtime.GOARCH, "--version", newVersion, "--out", filepath.Join(dir, newVersion))
 }
 
 func command(ctx context.Context, argv ...string) error {
@@ -88,26 +87,38 @@ func command(ctx context.Context, argv ...string) error {
 	return nil
 }
 
-// built is the package file of that version for that target.
-func built(t testing.TB, version, target string) string {
+// An artifact is an entry of artifacts.json.
+type artifact struct{ Name, Format, OS, Arch string }
+
+func artifacts(t testing.TB, version string) (dir string, as []artifact) {
 	t.Helper()
-	dir := filepath.Join(testbed.Dir(t), version)
+	dir = filepath.Join(testbed.Dir(t), version)
 	b, err := os.ReadFile(filepath.Join(dir, "artifacts.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var artifacts []struct{ Name, OS string }
-	if err := json.Unmarshal(b, &artifacts); err != nil {
+	if err := json.Unmarshal(b, &as); err != nil {
 		t.Fatal(err)
 	}
-	for _, a := range artifacts {
-		if a.OS == target {
+	return dir, as
+}
+
+// built is the package file of that version for that target and this machine's
+// architecture.
+func built(t testing.TB, version, target string) string {
+	t.Helper()
+	dir, as := artifacts(t, version)
+	for _, a := range as {
+		if a.OS == target && (a.Arch == runtime.GOARCH || a.Arch == unameMachine[runtime.GOARCH]) {
 			return filepath.Join(dir, a.Name)
 		}
 	}
-	t.Fatalf("no package of version %s for %s in %s", version, target, b)
+	t.Fatalf("no package of version %s for %s on %s in %s", version, target, runtime.GOARCH, dir)
 	return ""
 }
+
+// unameMachine is RPM's name of an architecture, by Go's.
+var unameMachine = map[string]string{"amd64": "x86_64", "arm64": "aarch64"}
 
 // bring copies the package of that version into the box.
 func (g generation) bring(t testing.TB, b *testbed.Box, version string) string {
