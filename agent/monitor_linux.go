@@ -63,7 +63,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 	go socket.receive(s.forward)
 
 	for i := range m.Processes {
-		s.children[i] = child{Process: &m.Processes[i], state: hooks.ComponentState{Name: m.Processes[i].Name, State: hooks.Stopped, Since: time.Now()}}
+		s.children[i] = child{Process: &m.Processes[i], state: hooks.ComponentState{Name: m.Processes[i].Name, State: hooks.StateStopped, Since: time.Now()}}
 	}
 	s.startNext()
 	for {
@@ -132,7 +132,7 @@ func (s *supervision) nextDeadline() time.Time {
 	next := time.Now().Add(time.Hour)
 	for i := range s.children {
 		c := &s.children[i]
-		if (c.state.State == hooks.Starting || c.state.State == hooks.Waiting) && c.deadline.Before(next) {
+		if (c.state.State == hooks.StateStarting || c.state.State == hooks.StateWaiting) && c.deadline.Before(next) {
 			next = c.deadline
 		}
 	}
@@ -146,11 +146,11 @@ func (s *supervision) due(now time.Time) {
 			continue
 		}
 		switch c.state.State {
-		case hooks.Starting:
+		case hooks.StateStarting:
 			s.Log.Warn("not ready in time", "component", c.Name, "pid", c.pid)
-			c.set(hooks.Running, c.pid) // it runs; that it never said so is in the log
+			c.set(hooks.StateRunning, c.pid) // it runs; that it never said so is in the log
 			s.startAfter(i)
-		case hooks.Waiting:
+		case hooks.StateWaiting:
 			c.state.Restarts++
 			s.start(i)
 		}
@@ -188,7 +188,7 @@ func (s *supervision) start(i int) {
 		return
 	}
 	c.pid = cmd.Process.Pid
-	c.set(hooks.Starting, c.pid)
+	c.set(hooks.StateStarting, c.pid)
 	c.deadline = time.Now().Add(orDefault(s.StartTimeout, 30*time.Second))
 	s.Log.Info("started", "component", c.Name, "pid", c.pid)
 	go func() { s.exits <- exit{i, cmd.Wait()} }()
@@ -217,7 +217,7 @@ func (s *supervision) wait(i int, err error) {
 		c.backoff = shortest
 	}
 	c.backoff = min(c.backoff, longest)
-	c.set(hooks.Waiting, 0)
+	c.set(hooks.StateWaiting, 0)
 	c.state.Status = "ended"
 	if err != nil {
 		c.state.Status = err.Error()
@@ -236,8 +236,8 @@ func (s *supervision) noted(n note) {
 		if n.status != "" {
 			c.state.Status = n.status
 		}
-		if n.ready && c.state.State == hooks.Starting {
-			c.set(hooks.Running, c.pid)
+		if n.ready && c.state.State == hooks.StateStarting {
+			c.set(hooks.StateRunning, c.pid)
 			s.startAfter(i)
 		}
 	}
@@ -254,10 +254,10 @@ func (s *supervision) stop() {
 func (s *supervision) stopOne(i int) {
 	c := &s.children[i]
 	if c.pid == 0 {
-		c.set(hooks.Stopped, 0)
+		c.set(hooks.StateStopped, 0)
 		return
 	}
-	c.set(hooks.Stopping, c.pid)
+	c.set(hooks.StateStopping, c.pid)
 	s.report()
 	s.signal(c, syscall.SIGTERM)
 	timer := time.NewTimer(orDefault(s.StopTimeout, 10*time.Second))
@@ -268,7 +268,7 @@ func (s *supervision) stopOne(i int) {
 		case e := <-s.exits:
 			o := &s.children[e.index]
 			s.sweep(o)
-			o.set(hooks.Stopped, 0)
+			o.set(hooks.StateStopped, 0)
 			s.Log.Info("stopped", "component", o.Name)
 		case <-timer.C:
 			s.Log.Warn("killed, for it did not stop", "component", c.Name, "pid", c.pid)

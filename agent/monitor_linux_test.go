@@ -120,7 +120,7 @@ func (b *bed) stop() []string {
 	var order []string
 	for states := range b.reports {
 		for _, s := range states {
-			if s.State == hooks.Stopped && !slices.Contains(order, s.Name) {
+			if s.State == hooks.StateStopped && !slices.Contains(order, s.Name) {
 				order = append(order, s.Name)
 			}
 		}
@@ -129,7 +129,7 @@ func (b *bed) stop() []string {
 }
 
 func allRunning(states []hooks.ComponentState) bool {
-	return !slices.ContainsFunc(states, func(s hooks.ComponentState) bool { return s.State != hooks.Running })
+	return !slices.ContainsFunc(states, func(s hooks.ComponentState) bool { return s.State != hooks.StateRunning })
 }
 
 func isGone(t *testing.T, pid int) {
@@ -168,8 +168,8 @@ func TestMonitor(t *testing.T) {
 	started := []string{}
 	first := b.until("all running", func(states []hooks.ComponentState) bool {
 		for i, s := range states {
-			if s.State != hooks.Stopped && !slices.Contains(started, s.Name) {
-				if i > 0 && states[i-1].State != hooks.Running {
+			if s.State != hooks.StateStopped && !slices.Contains(started, s.Name) {
+				if i > 0 && states[i-1].State != hooks.StateRunning {
 					t.Errorf("%s started while %s was %s", s.Name, states[i-1].Name, states[i-1].State)
 				}
 				started = append(started, s.Name)
@@ -181,7 +181,7 @@ func TestMonitor(t *testing.T) {
 	if err := syscall.Kill(first[1].PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	b.until("two waits", func(s []hooks.ComponentState) bool { return s[1].State == hooks.Waiting })
+	b.until("two waits", func(s []hooks.ComponentState) bool { return s[1].State == hooks.StateWaiting })
 	second := b.until("all running again", allRunning)
 	if second[1].PID == first[1].PID || second[1].Restarts != 1 {
 		t.Errorf("after it was killed two is %+v, want a new process and 1 restart", second[1])
@@ -217,7 +217,7 @@ func TestMonitorFails(t *testing.T) {
 	list[1].Path = "/nonexistent"
 	b := start(t, Monitor{Processes: list, MinBackoff: time.Millisecond, MaxBackoff: 20 * time.Millisecond})
 	states := b.until("three and four running, three restarts", func(s []hooks.ComponentState) bool {
-		return s[0].Restarts >= 3 && s[0].State == hooks.Waiting && s[1].Restarts >= 3 && s[2].State == hooks.Running && s[3].State == hooks.Running
+		return s[0].Restarts >= 3 && s[0].State == hooks.StateWaiting && s[1].Restarts >= 3 && s[2].State == hooks.StateRunning && s[3].State == hooks.StateRunning
 	})
 	if states[0].Status != "exit status 1" || !strings.Contains(states[1].Status, "no such file") {
 		t.Errorf("states are %+v, want how the first two ended", states)
@@ -262,9 +262,9 @@ func TestMonitorForged(t *testing.T) {
 	if want := (note{pid: cmd.Process.Pid, ready: true, status: "forged"}); n != want {
 		t.Errorf("got %+v, want %+v", n, want)
 	}
-	sup := supervision{Monitor: &Monitor{}, children: []child{{Process: &Process{Name: "one"}, pid: os.Getpid(), state: hooks.ComponentState{State: hooks.Starting}}}}
+	sup := supervision{Monitor: &Monitor{}, children: []child{{Process: &Process{Name: "one"}, pid: os.Getpid(), state: hooks.ComponentState{State: hooks.StateStarting}}}}
 	sup.noted(n)
-	if got := sup.children[0].state; got.State != hooks.Starting || got.Status != "" {
+	if got := sup.children[0].state; got.State != hooks.StateStarting || got.Status != "" {
 		t.Errorf("after a forged message the component is %+v", got)
 	}
 }
@@ -284,7 +284,7 @@ func TestMonitorKilled(t *testing.T) {
 	}
 	var state string
 	var pid int
-	for state != hooks.Running {
+	for state != hooks.StateRunning {
 		if _, err := fmt.Fscanln(out, &state, &pid); err != nil {
 			t.Fatal(err)
 		}

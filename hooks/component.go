@@ -26,12 +26,14 @@ func (c Component) ProgramPath() string {
 
 // The states of a component.
 const (
-	Starting = "starting" // the process runs and has not said yet that it is ready
-	Running  = "running"
-	Waiting  = "waiting" // it ended by itself and will be started again
-	Stopping = "stopping"
-	Stopped  = "stopped"
-	Failed   = "failed" // it ended by itself and systemd gave up
+	StateStarting = "starting" // the process runs and has not said yet that it is ready
+	StateRunning  = "running"
+	StateWaiting  = "waiting" // it ended by itself and will be started again
+	StateStopping = "stopping"
+	StateStopped  = "stopped"
+	StateFailed   = "failed" // it ended by itself and systemd gave up
+	// StateDegraded is that of a product some of whose components are not running.
+	StateDegraded = "degraded"
 )
 
 // A ComponentState is how one component is doing.

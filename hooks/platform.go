@@ -41,7 +41,7 @@ type PlatformStatus struct {
 	Name       string           `json:"name"`
 	Version    string           `json:"version"`
 	Supervisor string           `json:"supervisor"` // "systemd" or "monitor"
-	State      string           `json:"state"`      // Running, Stopped or "degraded"
+	State      string           `json:"state"`      // StateRunning, StateStopped, StateFailed or StateDegraded
 	Components []ComponentState `json:"components"`
 }
 
@@ -60,7 +60,7 @@ func (p Platform) start(ctx context.Context, s supervisor) int {
 	if err != nil {
 		return p.fail("start", err)
 	}
-	if summary(states) == Running {
+	if summary(states) == StateRunning {
 		p.print("%s is already started\n", p.Config.Name)
 		return platformDone
 	}
@@ -84,7 +84,7 @@ func (p Platform) stop(ctx context.Context, s supervisor) int {
 	if err != nil {
 		return p.fail("stop", err)
 	}
-	if summary(states) == Stopped {
+	if summary(states) == StateStopped {
 		p.print("%s is already stopped\n", p.Config.Name)
 		return platformDone
 	}
@@ -125,9 +125,9 @@ func (p Platform) status(ctx context.Context, s supervisor, asJSON bool) int {
 		p.print("%s", status)
 	}
 	switch status.State {
-	case Running:
+	case StateRunning:
 		return platformDone
-	case Stopped:
+	case StateStopped:
 		return platformInactive
 	}
 	return platformFailed
@@ -156,8 +156,8 @@ func (s PlatformStatus) String() string {
 	return string(b)
 }
 
-// summary is Running if all components are, Stopped if none has a process or
-// will have one, and else "degraded".
+// summary is StateRunning if all components are and StateStopped if all are,
+// StateFailed if none has a process and systemd gave one up, else StateDegraded.
 func summary(states []ComponentState) string {
 	is := func(state string) func(ComponentState) bool {
 		return func(c ComponentState) bool { return c.State == state }
@@ -166,14 +166,14 @@ func summary(states []ComponentState) string {
 		return func(c ComponentState) bool { return c.State != state }
 	}
 	switch {
-	case len(states) > 0 && !slices.ContainsFunc(states, not(Running)):
-		return Running
-	case !slices.ContainsFunc(states, not(Stopped)):
-		return Stopped
-	case slices.ContainsFunc(states, is(Failed)) && !slices.ContainsFunc(states, func(c ComponentState) bool { return c.PID != 0 }):
-		return Failed
+	case len(states) > 0 && !slices.ContainsFunc(states, not(StateRunning)):
+		return StateRunning
+	case !slices.ContainsFunc(states, not(StateStopped)):
+		return StateStopped
+	case slices.ContainsFunc(states, is(StateFailed)) && !slices.ContainsFunc(states, func(c ComponentState) bool { return c.PID != 0 }):
+		return StateFailed
 	}
-	return "degraded"
+	return StateDegraded
 }
 
 // result prints one line the way the product always has:

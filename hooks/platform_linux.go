@@ -20,7 +20,7 @@ import (
 //
 // Without systemd, start leaves `vpkg-agent monitor` running, which supervises
 // the components. On a system that is not the running one, such as a chroot or
-// an image being built, start does nothing, as systemctl does there.
+// an image being built, nothing is started or stopped, as with systemctl.
 func (p Platform) Run(ctx context.Context, args []string) int {
 	if len(args) == 0 || len(args) > 2 || len(args) == 2 && (args[0] != "status" || args[1] != "--json") {
 		return p.misused()
@@ -35,23 +35,25 @@ func (p Platform) Run(ctx context.Context, args []string) int {
 		s = p.monitor()
 	}
 	switch verb := args[0]; verb {
-	case "start", "restart":
+	case "start", "stop", "restart":
 		if !runningRoot() {
-			p.print("%s is not on the running system: nothing started\n", p.Config.Name)
+			p.print("%s is not on the running system: nothing to %s\n", p.Config.Name, verb)
 			return platformDone
 		}
-		if verb == "restart" {
-			if status := p.stop(ctx, s); status != platformDone {
-				return status
-			}
-		}
-		return p.start(ctx, s)
-	case "stop":
-		return p.stop(ctx, s)
+		return p.change(ctx, s, verb)
 	case "status":
 		return p.status(ctx, s, len(args) == 2)
 	}
 	return p.misused()
+}
+
+func (p Platform) change(ctx context.Context, s supervisor, verb string) int {
+	if verb != "start" {
+		if status := p.stop(ctx, s); status != platformDone || verb == "stop" {
+			return status
+		}
+	}
+	return p.start(ctx, s)
 }
 
 // runUnit is the work of the product's unit, called by systemd.

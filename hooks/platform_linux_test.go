@@ -108,7 +108,7 @@ const startedLines = `Starting agent:
 
 func TestPlatformMonitor(t *testing.T) {
 	b := newBox(t)
-	if s, code := b.status(); code != platformInactive || s.State != Stopped || len(s.Components) != 2 {
+	if s, code := b.status(); code != platformInactive || s.State != StateStopped || len(s.Components) != 2 {
 		t.Errorf("before the start the status is %d, %+v", code, s)
 	}
 	t.Setenv("VEN_ACTIVATION_CODE", "secret")
@@ -123,7 +123,7 @@ func TestPlatformMonitor(t *testing.T) {
 
 	b.call(b.start, platformDone, startedLines)
 	first, code := b.status()
-	if code != platformDone || first.State != Running || first.Supervisor != "monitor" || first.Version != "1.2.3-4.el8" {
+	if code != platformDone || first.State != StateRunning || first.Supervisor != "monitor" || first.Version != "1.2.3-4.el8" {
 		t.Errorf("status is %d, %+v", code, first)
 	}
 	supervisor, err := b.runtime().Supervisor()
@@ -148,7 +148,7 @@ func TestPlatformMonitor(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := b.await("one is back", func(s PlatformStatus) bool {
-		return s.State == Running && s.Components[0].PID != first.Components[0].PID
+		return s.State == StateRunning && s.Components[0].PID != first.Components[0].PID
 	})
 	if second.Components[0].Restarts != 1 || second.Components[1].PID != first.Components[1].PID {
 		t.Errorf("after one was killed: %+v", second)
@@ -160,7 +160,7 @@ func TestPlatformMonitor(t *testing.T) {
 			t.Errorf("process %d still runs", pid)
 		}
 	}
-	if s, code := b.status(); code != platformInactive || s.State != Stopped {
+	if s, code := b.status(); code != platformInactive || s.State != StateStopped {
 		t.Errorf("after the stop the status is %d, %+v", code, s)
 	}
 	b.call(b.stop, platformDone, "agent is already stopped\n")
@@ -178,7 +178,7 @@ func TestPlatformMonitorKilled(t *testing.T) {
 	if err := syscall.Kill(supervisor, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	b.await("stopped", func(s PlatformStatus) bool { return s.State == Stopped })
+	b.await("stopped", func(s PlatformStatus) bool { return s.State == StateStopped })
 	b.call(b.start, platformDone, startedLines)
 	after, _ := b.status()
 	for i := range after.Components {
@@ -205,7 +205,7 @@ func TestPlatformMonitorFails(t *testing.T) {
 		if want := "vpkg-hook: two: exit status 1\n"; b.stderr.String() != want {
 			t.Errorf("stderr is %q, want %q", b.stderr.String(), want)
 		}
-		if s, code := b.status(); code != platformFailed || s.State != "degraded" {
+		if s, code := b.status(); code != platformFailed || s.State != StateDegraded {
 			t.Errorf("status is %d, %+v", code, s)
 		}
 		b.call(b.stop, platformDone, "Stopping agent:\n - two Stopping two:    ...done.\n - one Stopping one:    ...done.\n")
@@ -366,12 +366,12 @@ func TestUnitState(t *testing.T) {
 		block string
 		want  ComponentState
 	}{
-		{"LoadState=loaded\nActiveState=active\nSubState=running\nMainPID=7\nNRestarts=1\nStateChangeTimestamp=Mon 2026-11-23 02:32:18 UTC", ComponentState{Name: "one", State: Running, PID: 7, Restarts: 1, Since: since}},
-		{"LoadState=loaded\nActiveState=activating\nSubState=start", ComponentState{Name: "one", State: Starting}},
-		{"LoadState=loaded\nActiveState=activating\nSubState=auto-restart", ComponentState{Name: "one", State: Waiting}},
-		{"LoadState=loaded\nActiveState=deactivating", ComponentState{Name: "one", State: Stopping}},
-		{"LoadState=loaded\nActiveState=failed\nMainPID=0", ComponentState{Name: "one", State: Failed}},
-		{"LoadState=loaded\nActiveState=inactive\nStateChangeTimestamp=", ComponentState{Name: "one", State: Stopped}},
+		{"LoadState=loaded\nActiveState=active\nSubState=running\nMainPID=7\nNRestarts=1\nStateChangeTimestamp=Mon 2026-11-23 02:32:18 UTC", ComponentState{Name: "one", State: StateRunning, PID: 7, Restarts: 1, Since: since}},
+		{"LoadState=loaded\nActiveState=activating\nSubState=start", ComponentState{Name: "one", State: StateStarting}},
+		{"LoadState=loaded\nActiveState=activating\nSubState=auto-restart", ComponentState{Name: "one", State: StateWaiting}},
+		{"LoadState=loaded\nActiveState=deactivating", ComponentState{Name: "one", State: StateStopping}},
+		{"LoadState=loaded\nActiveState=failed\nMainPID=0", ComponentState{Name: "one", State: StateFailed}},
+		{"LoadState=loaded\nActiveState=inactive\nStateChangeTimestamp=", ComponentState{Name: "one", State: StateStopped}},
 	} {
 		if got, err := unitState("one.service", tt.block); got != tt.want || err != nil {
 			t.Errorf("unitState(%q) = %+v, %v, want %+v", tt.block, got, err, tt.want)
@@ -407,19 +407,19 @@ func TestSummary(t *testing.T) {
 		states []string
 		want   string
 	}{
-		{[]string{Running, Running}, Running},
-		{[]string{Stopped, Stopped}, Stopped},
-		{nil, Stopped},
-		{[]string{Running, Stopped}, "degraded"},
-		{[]string{Running, Waiting}, "degraded"},
-		{[]string{Starting, Stopped}, "degraded"},
-		{[]string{Failed, Stopped}, "failed"},
+		{[]string{StateRunning, StateRunning}, StateRunning},
+		{[]string{StateStopped, StateStopped}, StateStopped},
+		{nil, StateStopped},
+		{[]string{StateRunning, StateStopped}, StateDegraded},
+		{[]string{StateRunning, StateWaiting}, StateDegraded},
+		{[]string{StateStarting, StateStopped}, StateDegraded},
+		{[]string{StateFailed, StateStopped}, "failed"},
 	} {
 		var states []ComponentState
 		for _, s := range tt.states {
 			states = append(states, ComponentState{State: s})
 		}
-		if tt.states != nil && tt.states[0] == Starting {
+		if tt.states != nil && tt.states[0] == StateStarting {
 			states[0].PID = 1
 		}
 		if got := summary(states); got != tt.want {
@@ -429,9 +429,9 @@ func TestSummary(t *testing.T) {
 }
 
 func TestPlatformStatusString(t *testing.T) {
-	s := PlatformStatus{Name: "agent", Version: "1.2.3-4", Supervisor: "monitor", State: "degraded", Components: []ComponentState{
-		{Name: "one", State: Running, PID: 12, Since: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Status: "running", Restarts: 3},
-		{Name: "two", State: Waiting, Status: "exit status 1"},
+	s := PlatformStatus{Name: "agent", Version: "1.2.3-4", Supervisor: "monitor", State: StateDegraded, Components: []ComponentState{
+		{Name: "one", State: StateRunning, PID: 12, Since: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Status: "running", Restarts: 3},
+		{Name: "two", State: StateWaiting, Status: "exit status 1"},
 	}}
 	const want = `agent 1.2.3-4 is degraded (monitor)
  - one running, pid 12, since 2026-01-02T03:04:05Z, restarts 3

@@ -43,7 +43,7 @@ func (m *monitor) states(context.Context) ([]ComponentState, error) {
 	}
 	states := make([]ComponentState, len(m.config.Components))
 	for i, c := range m.config.Components {
-		states[i] = ComponentState{Name: c.Name, State: Stopped}
+		states[i] = ComponentState{Name: c.Name, State: StateStopped}
 	}
 	return states, nil
 }
@@ -79,9 +79,9 @@ func (m *monitor) awaitStart(ctx context.Context, ended <-chan error, result fun
 		if err != nil {
 			return err
 		}
-		for told < len(states) && (states[told].State == Running || states[told].State == Waiting) {
+		for told < len(states) && (states[told].State == StateRunning || states[told].State == StateWaiting) {
 			var err error
-			if states[told].State == Waiting {
+			if states[told].State == StateWaiting {
 				err = errors.New(states[told].Status)
 			}
 			result(states[told].Name, err)

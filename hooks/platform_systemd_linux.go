@@ -92,18 +92,18 @@ func unitState(unit, block string) (ComponentState, error) {
 	c := ComponentState{Name: strings.TrimSuffix(unit, ".service")}
 	switch active := props["ActiveState"]; active {
 	case "active", "reloading":
-		c.State = Running
+		c.State = StateRunning
 	case "activating":
-		c.State = Starting
+		c.State = StateStarting
 		if props["SubState"] == "auto-restart" {
-			c.State = Waiting
+			c.State = StateWaiting
 		}
 	case "deactivating":
-		c.State = Stopping
+		c.State = StateStopping
 	case "failed":
-		c.State = Failed
+		c.State = StateFailed
 	default:
-		c.State = Stopped
+		c.State = StateStopped
 	}
 	// Absent where systemd is too old to tell; then zero is what we know.
 	c.PID, _ = strconv.Atoi(props["MainPID"])

@@ -119,6 +119,6 @@ func withSelf(config hooks.Config, states []hooks.ComponentState, since time.Tim
 	if i < 0 {
 		return states
 	}
-	self := hooks.ComponentState{Name: monitorName, State: hooks.Running, PID: os.Getpid(), Since: since}
+	self := hooks.ComponentState{Name: monitorName, State: hooks.StateRunning, PID: os.Getpid(), Since: since}
 	return slices.Insert(slices.Clone(states), i, self)
 }
