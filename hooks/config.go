@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,6 +82,7 @@ type Unit struct {
 	Name   string `json:"name"`             // "illumio-ven.service"
 	Enable bool   `json:"enable,omitempty"` // at the first installation
 	Start  bool   `json:"start,omitempty"`  // at the first installation
+	RunAs  bool   `json:"run_as,omitempty"` // it runs as Account, or as the one that the administrator chose
 }
 
 // A Mode is the permission bits of chmod(2), 0 to 07777. Its text is octal.
@@ -128,15 +128,6 @@ func (c Config) Marshal() ([]byte, error) {
 	return append(b, '\n'), err
 }
 
-var (
-	nameRE    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`)
-	versionRE = regexp.MustCompile(`^([0-9]+:)?[A-Za-z0-9][A-Za-z0-9.+~^_-]*$`)
-	accountRE = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,30}$`)
-	unitRE    = regexp.MustCompile(`^[A-Za-z0-9:_.@-]+\.(service|socket|timer|path|target)$`)
-	envRE     = regexp.MustCompile(`^[A-Z][A-Z0-9_]*_$`)
-	pathRE    = regexp.MustCompile(`^/[A-Za-z0-9._+/-]*$`) // what needs no quoting in a shell or a unit
-)
-
 // Validate reports everything that is wrong with the configuration at once.
 func (c Config) Validate() error {
 	var errs []error
@@ -146,10 +137,10 @@ func (c Config) Validate() error {
 	if c.Format != ConfigVersion {
 		bad("format %d, want %d", c.Format, ConfigVersion)
 	}
-	if !nameRE.MatchString(c.Name) {
+	if !spelt(c.Name, "", "+._-") {
 		bad("name %q: want letters, digits and . + - _, a letter or digit first", c.Name)
 	}
-	if !versionRE.MatchString(c.Version) {
+	if !isVersion(c.Version) {
 		bad("version %q: want [EPOCH:]VERSION[-RELEASE]", c.Version)
 	}
 	if !cleanPath(c.Program) {
@@ -164,7 +155,7 @@ func (c Config) Validate() error {
 	if c.Data != "" && (within(c.Data, c.Program) || within(c.Program, c.Data)) {
 		bad("data folder %q and program folder %q: one is in the other", c.Data, c.Program)
 	}
-	if c.EnvPrefix != "" && !envRE.MatchString(c.EnvPrefix) {
+	if c.EnvPrefix != "" && !isEnvPrefix(c.EnvPrefix) {
 		bad("environment prefix %q: want capital letters and digits, _ at the end", c.EnvPrefix)
 	}
 	for _, f := range c.Folders {
@@ -172,13 +163,13 @@ func (c Config) Validate() error {
 			bad("folder %q: want a clean absolute path of letters, digits and . _ + -, below a folder of the system", f.Path)
 		}
 		for _, n := range []string{f.Owner, f.Group} {
-			if n != "" && !accountRE.MatchString(n) {
+			if n != "" && !isAccount(n) {
 				bad("folder %s: %q is not an account's name", f.Path, n)
 			}
 		}
 	}
 	for _, u := range c.Units {
-		if !unitRE.MatchString(u.Name) {
+		if !isUnit(u.Name) {
 			bad("unit %q: want a unit's full name, such as agent.service", u.Name)
 		}
 	}
@@ -204,10 +195,10 @@ func (a Account) validate() []error {
 	bad := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("hook configuration: account: "+format, args...))
 	}
-	if !accountRE.MatchString(a.User) || a.User == "root" {
+	if !isAccount(a.User) || a.User == "root" {
 		bad("%q is not a user's name", a.User)
 	}
-	if !accountRE.MatchString(a.GroupName()) {
+	if !isAccount(a.GroupName()) {
 		bad("%q is not a group's name", a.Group)
 	}
 	for _, p := range []string{a.Home, a.Shell} {
@@ -233,7 +224,55 @@ func (c Config) LogFile() string {
 	return c.Log
 }
 
-func cleanPath(p string) bool { return pathRE.MatchString(p) && path.Clean(p) == p && p != "/" }
+// spelt reports whether s has only ASCII letters, digits and what rest lists, and
+// begins with a letter, a digit or what first lists. (Package regexp would be a
+// tenth of the hook.)
+func spelt(s, first, rest string) bool {
+	for i := range len(s) {
+		more := rest
+		if i == 0 {
+			more = first
+		}
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', isDigit(c), strings.IndexByte(more, c) >= 0:
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isVersion(s string) bool {
+	if epoch, rest, ok := strings.Cut(s, ":"); ok {
+		if _, err := strconv.ParseUint(epoch, 10, 31); err != nil {
+			return false
+		}
+		s = rest
+	}
+	return spelt(s, "", ".+~^_-")
+}
+
+// isAccount follows useradd(8).
+func isAccount(s string) bool { return spelt(s, "_", "_.-") && !isDigit(s[0]) && len(s) <= 31 }
+
+// IsUser reports whether s can be the name of a user whom somebody else made. It
+// stands in a unit then. The %pre of an RPM has the same rule.
+func IsUser(s string) bool { return spelt(s, "_.", "_.-") }
+
+func isUnit(s string) bool {
+	kinds := []string{".service", ".socket", ".timer", ".path", ".target"}
+	return spelt(s, ":_@-", ":_.@-") && slices.Contains(kinds, path.Ext(s))
+}
+
+func isEnvPrefix(s string) bool {
+	return spelt(s, "", "_") && !isDigit(s[0]) && strings.ToUpper(s) == s && strings.HasSuffix(s, "_")
+}
+
+// cleanPath reports whether p is absolute and clean, and needs no quoting in a
+// shell or a unit.
+func cleanPath(p string) bool {
+	return spelt(p, "/", "._+/-") && path.IsAbs(p) && path.Clean(p) == p && p != "/"
+}
 
 // within reports whether p is dir or below it.
 func within(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/vpkg/vpkg/hooks"
+)
+
+// openLog gives a log that writes everything to the file and warnings to stderr,
+// without the activation code. Errors are main's to show. Where the file cannot
+// be written, stderr alone has to do.
+func openLog(file string, c hooks.Config, stderr io.Writer) (log *slog.Logger, closeLog func()) {
+	var secrets []string
+	if c.EnvPrefix != "" {
+		secrets = append(secrets, os.Getenv(c.EnvPrefix+"ACTIVATION_CODE"))
+	}
+	warnings := console{w: hooks.Redactor{W: stderr, Secrets: secrets}}
+	f, err := openPrivate(file)
+	if err != nil {
+		log := slog.New(warnings)
+		log.Warn("there is no log", "error", err)
+		return log, func() {}
+	}
+	everything := slog.NewTextHandler(hooks.Redactor{W: f, Secrets: secrets}, nil)
+	return slog.New(slog.NewMultiHandler(everything, warnings)), func() { f.Close() }
+}
+
+// openPrivate opens a log for appending. What the pairing script wrote there
+// before may be readable for all: it no longer is.
+func openPrivate(file string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Chmod(0o600); err != nil {
+		f.Close() // err says what went wrong already
+		return nil, err
+	}
+	return f, nil
+}
+
+// A console shows warnings as a person reads them.
+type console struct{ w io.Writer }
+
+// Enabled says that warnings are shown.
+func (console) Enabled(_ context.Context, l slog.Level) bool { return l == slog.LevelWarn }
+
+// Handle writes one line.
+func (c console) Handle(_ context.Context, r slog.Record) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "vpkg-hook: warning: %s", r.Message)
+	r.Attrs(func(a slog.Attr) bool {
+		fmt.Fprintf(&b, ", %s %v", a.Key, a.Value)
+		return true
+	})
+	_, err := io.WriteString(c.w, b.String()+"\n")
+	return err
+}
+
+// WithAttrs is not used: the hook's messages have all their attributes.
+func (c console) WithAttrs([]slog.Attr) slog.Handler { return c }
+
+// WithGroup is not used.
+func (c console) WithGroup(string) slog.Handler { return c }

@@ -1,0 +1,193 @@
+// Vpkg-hook is what the scriptlets of a package call. It does on the host what
+// the package needs besides its files: accounts, folders, units; see package
+// hooks.
+//
+// Its command line is the same in every version, for the scriptlets of one
+// version call the hook of another: on an upgrade rpm's old %preun calls the new
+// hook, on a downgrade the newer version's calls the older one. What it does not
+// know it logs, and leaves the host as it is.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/vpkg/vpkg/hooks"
+)
+
+const usage = `Usage: vpkg-hook PHASE --format rpm|deb -- [ARGUMENT...]
+       vpkg-hook version
+
+PHASE is pre-install, post-install, pre-remove, post-remove, pre-trans or
+post-trans; the arguments are those that rpm or dpkg gave to the scriptlet.
+Package managers call this program: there is no need to.
+`
+
+// interfaceVersion is that of the command line.
+const interfaceVersion = 1
+
+func main() {
+	if os.Getenv("PATH") == "" {
+		os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin") //nolint:errcheck // it does not fail for this name
+	}
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status int) {
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage)
+		return 2
+	}
+	switch args[0] {
+	case "help", "-h", "--help":
+		fmt.Fprint(stdout, usage)
+		return 0
+	case "version", "--version":
+		return version(stdout)
+	}
+	if err := event(ctx, args, stderr); err != nil {
+		fmt.Fprintf(stderr, "vpkg-hook: %v\n", err)
+		if stops(hooks.Phase(args[0])) && !errors.Is(err, hooks.ErrUnknown) {
+			return 1
+		}
+	}
+	return 0
+}
+
+// stops reports whether a failure in the phase may stop the package manager. On
+// the way out it must not, or the package could never be removed.
+func stops(p hooks.Phase) bool { return p == hooks.PreInstall || p == hooks.PostInstall }
+
+func version(stdout io.Writer) int {
+	c, err := readConfig()
+	if err != nil {
+		fmt.Fprintf(stdout, "vpkg-hook %d\n", interfaceVersion)
+		return 0
+	}
+	fmt.Fprintf(stdout, "vpkg-hook %d (%s %s)\n", interfaceVersion, c.Name, c.Version)
+	return 0
+}
+
+// event does what one call of a scriptlet means.
+func event(ctx context.Context, args []string, stderr io.Writer) error {
+	call, err := parse(args)
+	if err != nil {
+		return err
+	}
+	c, err := readConfig()
+	if err != nil {
+		return err
+	}
+	host := hooks.Host{Root: strings.TrimRight(os.Getenv("DPKG_ROOT"), "/")}
+	log, closeLog := openLog(host.Root+c.LogFile(), c, stderr)
+	defer closeLog()
+
+	was, err := hooks.ReadInstalled(host, c.Name)
+	if errors.Is(err, hooks.ErrUnknown) {
+		log.Error("the installed state", "error", err)
+		return err
+	}
+	if err != nil {
+		log.Warn("the installed state cannot be read: going on without", "error", err)
+	}
+	from := hooks.FromDeb
+	if call.format == "rpm" {
+		from = hooks.FromRPM
+	}
+	e, err := from(call.phase, call.args, c, was)
+	if err != nil {
+		log.Error("the call", "args", args, "error", err)
+		return err
+	}
+	if err := choose(ctx, &e, c, host, call.format, log); err != nil {
+		log.Error("the environment", "error", err)
+		return err
+	}
+	log.Info("called", "args", args, "package", c.Name, "version", c.Version, "action", e.Action)
+	err = hooks.Run(ctx, e, hooks.Plan(e, c), host, log)
+	if err != nil {
+		log.Error("the event", "error", err)
+		return err
+	}
+	log.Info("done", "phase", e.Phase)
+	return nil
+}
+
+type call struct {
+	phase  hooks.Phase
+	format string // "rpm" or "deb"
+	args   []string
+}
+
+// parse reads PHASE --format F -- ARGS.
+func parse(args []string) (call, error) {
+	c := call{phase: hooks.Phase(args[0])}
+	if !slices.Contains(hooks.Phases, c.phase) {
+		return call{}, fmt.Errorf("phase %q: %w", args[0], hooks.ErrUnknown)
+	}
+	for rest := args[1:]; len(rest) > 0; rest = rest[1:] {
+		switch flag, value, joined := strings.Cut(rest[0], "="); {
+		case rest[0] == "--":
+			c.args, rest = rest[1:], rest[:1]
+		case flag == "--format" && joined:
+			c.format = value
+		case flag == "--format" && len(rest) > 1:
+			c.format, rest = rest[1], rest[1:]
+		default:
+			return call{}, fmt.Errorf("option %q: %w", rest[0], hooks.ErrUnknown)
+		}
+	}
+	if c.format != "rpm" && c.format != "deb" {
+		return call{}, fmt.Errorf("format %q: %w", c.format, hooks.ErrUnknown)
+	}
+	return c, nil
+}
+
+// choose adds to the event what environment and surroundings decide.
+func choose(ctx context.Context, e *hooks.Event, c hooks.Config, host hooks.Host, format string, log *slog.Logger) error {
+	if c.EnvPrefix != "" {
+		name := c.EnvPrefix + "NONPRIV_USER"
+		if user := os.Getenv(name); user != "" {
+			if !hooks.IsUser(user) {
+				return fmt.Errorf("%s: %q is not a user's name", name, user)
+			}
+			e.User = user
+		}
+	}
+	s := host.Surroundings()
+	if format == "deb" && stops(e.Phase) && len(c.Units) > 0 {
+		_, err := host.Run(ctx, host.Root+"/usr/sbin/policy-rc.d", strings.TrimSuffix(c.Units[0].Name, ".service"), "start")
+		if refusal, ok := errors.AsType[*hooks.ExitError](err); ok && refusal.Status == 101 { // Debian Policy 9.3.3.1
+			s.Refused = true
+		}
+	}
+	if why := s.Offline(c); why != "" {
+		e.Offline = true
+		log.Info("offline: nothing is started", "because", why)
+	}
+	return nil
+}
+
+// readConfig finds the configuration by the hook's own path: beside the hook of a
+// DEB's control archive, else in the payload.
+func readConfig() (hooks.Config, error) {
+	exe, err := os.Executable()
+	if err != nil { // an image without /proc
+		exe = os.Args[0]
+	}
+	b, err := os.ReadFile(exe + "-config")
+	if errors.Is(err, os.ErrNotExist) {
+		b, err = os.ReadFile(filepath.Join(filepath.Dir(exe), "..", "etc", "hook.json"))
+	}
+	if err != nil {
+		return hooks.Config{}, err
+	}
+	return hooks.ParseConfig(b)
+}

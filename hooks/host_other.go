@@ -1,0 +1,90 @@
+//go:build !linux
+
+package hooks
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// Host is the machine that the hook runs on. Owners, permission bits and units
+// are Linux's; Windows Installer has tables of its own for what stands for them.
+type Host struct {
+	Root string // folder that holds the host's files; empty means that they are where they say
+}
+
+// Run runs a program.
+func (h Host) Run(ctx context.Context, argv ...string) (string, error) {
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // the plan's programs, never a shell
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		return out.String(), &ExitError{Status: e.ExitCode(), Text: errs.String()}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", exec.ErrNotFound, err)
+	}
+	return out.String(), err
+}
+
+// Stat looks at a file; its owner is not known.
+func (h Host) Stat(name string) (Attr, error) {
+	info, err := os.Lstat(h.Root + name)
+	if err != nil {
+		return Attr{}, err
+	}
+	return Attr{Mode: info.Mode()}, nil
+}
+
+// ReadFile reads a file.
+func (h Host) ReadFile(name string) ([]byte, error) { return os.ReadFile(h.Root + name) }
+
+// WriteFile writes beside the file, waits for the disk and renames.
+func (h Host) WriteFile(name string, b []byte, perm fs.FileMode) error {
+	name = h.Root + name
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(name), ".vpkg-*")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(b)
+	err = errors.Join(err, tmp.Chmod(perm), tmp.Sync(), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(tmp.Name()))
+	}
+	return nil
+}
+
+// SetAttr makes a missing folder.
+func (h Host) SetAttr(name string, a Attr) error {
+	if !a.Mode.IsDir() {
+		return nil
+	}
+	return os.MkdirAll(h.Root+name, a.Mode.Perm())
+}
+
+// Remove removes a file or an empty folder.
+func (h Host) Remove(name string) error { return os.Remove(h.Root + name) }
+
+// Sync does nothing: Windows Installer waits for the disk itself.
+func (h Host) Sync(string) error { return nil }
+
+// Lock does nothing: Windows Installer runs one installation at a time.
+func (h Host) Lock(string) (unlock func(), err error) { return func() {}, nil }
+
+// Surroundings says that the host is a running one.
+func (h Host) Surroundings() Surroundings {
+	return Surroundings{Booted: true, SameRoot: true, Env: os.Getenv}
+}

@@ -1,0 +1,179 @@
+package hooks
+
+import (
+	"encoding/json"
+	"path"
+	"slices"
+)
+
+// Plan lists what is to be done at an event, in order. It looks at nothing but
+// its arguments. What is so already costs no effect when the list is run.
+//
+// A change of version leaves the service alone but for a restart if it runs, on
+// both systems after the new version was unpacked: so it ends in the state in
+// which it was found. rpm runs the old version's %preun after that and dpkg its
+// prerm before; neither does anything.
+func Plan(e Event, c Config) []Step {
+	switch {
+	case e.Action == Rollback: // its steps stand in the journal
+		return nil
+	case e.Phase == PreInstall:
+		return slices.Concat(planParents(c), planAccount(e, c))
+	case e.Phase == PostInstall && e.Action != "":
+		return planInstalled(e, c)
+	case e.Phase == PreRemove && e.Action == Remove:
+		return planRemove(e, c)
+	case e.Phase == PostRemove && e.Action == Remove:
+		return planReload(e)
+	case e.Phase == PostTrans:
+		return []Step{{Kind: Synced, Path: c.Program}}
+	}
+	return nil
+}
+
+// planParents makes the folders above the program's, which nobody owns: /opt.
+func planParents(c Config) []Step {
+	var steps []Step
+	for dir := path.Dir(c.Program); dir != "/"; dir = path.Dir(dir) {
+		steps = append(steps, Step{Kind: Dir, Path: dir, Mode: 0o755, AsIs: true})
+	}
+	slices.Reverse(steps)
+	return steps
+}
+
+// planAccount makes the package's own account, which owns the payload, whatever
+// the services run as.
+func planAccount(e Event, c Config) []Step {
+	var steps []Step
+	if chosen(e, c) != "" {
+		steps = append(steps, Step{Kind: Known, Name: e.User})
+	}
+	if c.Account.User == "" {
+		return steps
+	}
+	a, made := c.Account, c.State()+"/"+madeFile
+	return append(steps,
+		Step{Kind: Group, Name: a.GroupName(), Made: made},
+		Step{Kind: User, Account: &a, Made: made})
+}
+
+// chosen is the account that the administrator chose, if it is another one than
+// the package's.
+func chosen(e Event, c Config) string {
+	if e.User == c.Account.User {
+		return ""
+	}
+	return e.User
+}
+
+func planInstalled(e Event, c Config) []Step {
+	names := unitNames(c.Units)
+	steps := []Step{{Kind: Synced, Path: c.Program}} // rpm does not wait for the disk
+	steps = append(steps, planAccount(e, c)...)
+	steps = append(steps, Step{Kind: Owners, Path: c.Program + "/etc/layout.json"})
+	for _, f := range c.Folders {
+		owner := f.Owner
+		if user := chosen(e, c); user != "" && owner == c.Account.User {
+			owner = user
+		}
+		steps = append(steps, Step{Kind: Dir, Path: f.Path, Mode: f.Mode, Owner: owner, Group: f.Group})
+	}
+	steps = append(steps, planDropIns(c, chosen(e, c))...)
+	steps = append(steps,
+		planState(c, Installed{Format: 1, Version: c.Version, User: chosen(e, c), Units: names}),
+		Step{Kind: File, Path: c.State() + "/" + failedFile, Absent: true})
+	steps = append(steps, planReload(e)...)
+
+	var fresh, kept, enable, start []string
+	for _, u := range c.Units {
+		if e.changes() && (e.Was.Version == "" || slices.Contains(e.Was.Units, u.Name)) {
+			kept = append(kept, u.Name)
+			continue
+		}
+		fresh = append(fresh, u.Name)
+		if u.Enable {
+			enable = append(enable, u.Name)
+		}
+		if u.Start {
+			start = append(start, u.Name)
+		}
+	}
+	gone := slices.DeleteFunc(slices.Clone(e.Was.Units), func(u string) bool { return slices.Contains(names, u) })
+	steps = appendUnits(steps, Step{Kind: Enabled, Units: gone, Absent: true})
+	steps = appendUnits(steps, Step{Kind: Enabled, Units: enable})
+	if e.Offline {
+		return steps
+	}
+	steps = appendUnits(steps, Step{Kind: Running, Units: gone, Absent: true})
+	steps = appendUnits(steps, Step{Kind: Restart, Units: kept})
+	steps = appendUnits(steps, Step{Kind: Running, Units: start})
+	if e.Action == Install && len(c.Start) > 0 {
+		argv := append([]string{path.Join(c.Program, c.Start[0])}, c.Start[1:]...)
+		steps = append(steps, Step{Kind: Command, Argv: argv, Units: fresh})
+	}
+	return steps
+}
+
+func planRemove(e Event, c Config) []Step {
+	var steps []Step
+	names := unitNames(c.Units)
+	if !e.Offline {
+		steps = appendUnits(steps, Step{Kind: Running, Units: names, Absent: true})
+	}
+	steps = appendUnits(steps, Step{Kind: Enabled, Units: names, Absent: true})
+	steps = append(steps, planDropIns(c, "")...)
+	steps = append(steps,
+		planState(c, Installed{Format: 1, User: e.Was.User}),
+		Step{Kind: File, Path: c.State() + "/" + failedFile, Absent: true})
+	return append(steps, planReload(e)...)
+}
+
+// planDropIns lets the units that run as the account run as the chosen one.
+func planDropIns(c Config, user string) []Step {
+	var steps []Step
+	for _, u := range c.Units {
+		if !u.RunAs {
+			continue
+		}
+		dir := "/etc/systemd/system/" + u.Name + ".d"
+		file := Step{Kind: File, Path: dir + "/vpkg-account.conf", Mode: 0o644, Text: "[Service]\nUser=" + user + "\n"}
+		if user == "" {
+			file.Absent, file.Text = true, ""
+			steps = append(steps, file, Step{Kind: Dir, Path: dir, Absent: true})
+			continue
+		}
+		steps = append(steps, Step{Kind: Dir, Path: dir, Mode: 0o755, AsIs: true}, file)
+	}
+	return steps
+}
+
+func planState(c Config, in Installed) Step {
+	b, err := json.MarshalIndent(in, "", "  ")
+	if err != nil {
+		panic(err) // a struct of strings always has a text
+	}
+	return Step{Kind: File, Path: c.State() + "/" + installedFile, Mode: 0o644, Text: string(b) + "\n"}
+}
+
+func planReload(e Event) []Step {
+	if e.Offline {
+		return nil
+	}
+	return []Step{{Kind: Reload}}
+}
+
+// appendUnits appends a step about units unless it is about none.
+func appendUnits(steps []Step, s Step) []Step {
+	if len(s.Units) == 0 {
+		return steps
+	}
+	return append(steps, s)
+}
+
+func unitNames(units []Unit) []string {
+	var names []string
+	for _, u := range units {
+		names = append(names, u.Name)
+	}
+	return names
+}

@@ -1,0 +1,301 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"slices"
+)
+
+// Run does the steps of an event. What undoes a step is in the journal before
+// the step is done; if one fails, those of this run are undone in reverse. On
+// the way out of a package a step that fails is noted in the recovery file and
+// the rest is done all the same.
+//
+// A run that broke off is picked up by the next one: the same event goes on, any
+// other one undoes it first. Rollback undoes everything that is open.
+//
+// The starts at the end of a plan are done when the event has been committed and
+// unlocked, for what is started calls the hook again. They are not undone.
+func Run(ctx context.Context, e Event, steps []Step, sys System, log *slog.Logger) error {
+	if len(steps) == 0 && e.Action != Rollback {
+		return nil
+	}
+	exec := func(argv ...string) (string, error) { return sys.Run(ctx, argv...) }
+	r := &run{host: host{sys, exec, log}, e: e, dir: stateFolder + e.Package + "/", unlock: func() {}}
+	err := r.run(steps)
+	r.unlock()
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%s %s: %w", e.Package, e.Phase, err)
+	if e.Phase == PostInstall && !errors.Is(err, ErrUnknown) {
+		err = errors.Join(err, writeJSON(sys, r.dir+failedFile, Failure{Event: e, Error: err.Error()}))
+	}
+	return err
+}
+
+// A run is one call of Run.
+type run struct {
+	host
+	e      Event
+	dir    string // of the state, with a slash at its end
+	j      journal
+	unlock func()
+}
+
+func (r *run) run(steps []Step) error {
+	if err := r.lock(); err != nil {
+		return err
+	}
+	if err := r.open(); err != nil {
+		return err
+	}
+	switch {
+	case r.e.Action == Rollback:
+		return r.rollBack()
+	case r.e.Phase == PostTrans:
+		return r.finish(steps)
+	}
+	r.pickUp()
+	end := len(steps) // of what is undone when a step fails
+	for end > 0 && steps[end-1].live() && r.e.Phase == PostInstall {
+		end--
+	}
+	for _, s := range steps[:end] {
+		err := r.step(s)
+		if err == nil {
+			continue
+		}
+		err = fmt.Errorf("%s: %w", s, err)
+		if r.e.removal() {
+			r.note(err)
+			continue
+		}
+		r.undo(r.j.Kept) // nothing in it is live
+		return errors.Join(err, r.save())
+	}
+	return r.commit(steps[end:])
+}
+
+// step does one step, unless it is so already.
+func (r *run) step(s Step) error {
+	do, undo, need, err := r.look(s)
+	if err != nil || !need {
+		return err
+	}
+	if undo.Kind != "" {
+		r.j.Undo = append(r.j.Undo, undo)
+		if err := r.save(); err != nil {
+			return err
+		}
+	}
+	r.log.Info("doing", "step", do.String())
+	if !do.live() {
+		return r.act(do)
+	}
+	r.unlock()
+	return errors.Join(r.act(do), r.lock())
+}
+
+// commit ends the event: what it did is no longer undone, or is kept until a
+// later call. Then it does the steps that start the product.
+func (r *run) commit(starts []Step) error {
+	if r.e.Open {
+		r.j.Kept = len(r.j.Undo)
+		return r.save()
+	}
+	var now, pending []Step
+	for _, s := range starts {
+		do, undo, need, err := r.look(s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s, err)
+		}
+		if !need {
+			continue
+		}
+		now = append(now, do)
+		if s.Kind == Restart {
+			do = undo // when it was stopped and not started again, it is to be started
+		}
+		pending = append(pending, do)
+	}
+	for _, s := range r.j.Pending { // of an earlier event
+		planned := slices.ContainsFunc(pending, func(p Step) bool { return p.String() == s.String() })
+		if r.finishes() && !planned {
+			now, pending = append(now, s), append(pending, s)
+		}
+	}
+	r.j = journal{Format: 1, Event: r.e, Pending: pending}
+	return r.doPending(now)
+}
+
+// finishes reports whether the event does the starts that an earlier one left.
+func (r *run) finishes() bool {
+	return !r.e.Offline && (r.e.Phase == PostInstall || r.e.Phase == PostTrans || r.e.Action == Rollback)
+}
+
+// doPending does the steps for which the journal's Pending stands.
+func (r *run) doPending(steps []Step) error {
+	if len(steps) == 0 {
+		return r.forget()
+	}
+	if err := r.save(); err != nil {
+		return err
+	}
+	r.unlock()
+	var errs []error
+	for _, s := range steps {
+		do, _, need, err := r.look(s)
+		if err == nil && need {
+			r.log.Info("doing", "step", do.String())
+			err = r.act(do)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", s, err))
+		}
+	}
+	if err := r.lock(); err != nil || len(errs) > 0 {
+		return errors.Join(append(errs, err)...)
+	}
+	return r.forget()
+}
+
+// finish does what needs no journal, and the starts that an earlier event left.
+// A journal that broke off is the next event's matter.
+func (r *run) finish(steps []Step) error {
+	for _, s := range steps {
+		if err := r.step(s); err != nil {
+			r.note(fmt.Errorf("%s: %w", s, err))
+		}
+	}
+	if len(r.j.Pending) == 0 || !r.finishes() {
+		return nil
+	}
+	return r.doPending(r.j.Pending)
+}
+
+// pickUp deals with what an earlier run left.
+func (r *run) pickUp() {
+	was := r.j.Event
+	same := was.Package == r.e.Package && was.Version == r.e.Version && was.Phase == r.e.Phase && was.Action == r.e.Action
+	if len(r.j.Undo) > r.j.Kept && !same {
+		r.log.Warn("an earlier run broke off: undoing it", "phase", was.Phase, "action", was.Action, "version", was.Version)
+		r.j.Pending = append(r.j.Pending, r.undo(r.j.Kept)...)
+	}
+	if was.Action != r.e.Action { // what was open is of another operation
+		r.j.Undo, r.j.Kept = nil, 0
+	}
+	r.j.Format, r.j.Event = 1, r.e
+}
+
+// rollBack undoes everything that is open.
+func (r *run) rollBack() error {
+	starts := append(r.undo(0), r.j.Pending...)
+	if !r.finishes() {
+		starts = nil
+	}
+	r.j = journal{Format: 1, Event: r.e, Pending: starts}
+	if err := r.doPending(starts); err != nil {
+		return err
+	}
+	// Of a package that never was installed nothing stays; else these fail.
+	if _, err := r.Stat(r.dir + installedFile); errors.Is(err, fs.ErrNotExist) {
+		r.ignoreMissing(r.Remove(r.dir + lockFile))
+		r.ignoreMissing(r.Remove(stateFolder + r.e.Package))
+	}
+	return nil
+}
+
+func (r *run) ignoreMissing(err error) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
+		r.log.Warn("tidying up", "error", err)
+	}
+}
+
+// undo does the journal's steps in reverse down to the given length, and returns
+// those that start the product, for later. What cannot be done is noted.
+func (r *run) undo(down int) (starts []Step) {
+	reload := false
+	for _, s := range slices.Backward(r.j.Undo[down:]) {
+		if s.live() {
+			starts = append(starts, s)
+			continue
+		}
+		do, _, need, err := r.look(s)
+		if err == nil && need {
+			r.log.Info("undoing", "step", do.String())
+			err = r.act(do)
+			reload = reload || s.Kind == File || s.Kind == Enabled
+		}
+		if err != nil {
+			r.note(fmt.Errorf("undoing: %s: %w", s, err))
+		}
+	}
+	r.j.Undo = slices.Clip(r.j.Undo[:down])
+	if reload && !r.e.Offline {
+		if err := r.act(Step{Kind: Reload}); err != nil {
+			r.note(err)
+		}
+	}
+	return starts
+}
+
+// note writes what could not be done to the recovery file, for a person.
+func (r *run) note(what error) {
+	r.log.Warn("left for a person to do: see the recovery file", "error", what, "file", r.dir+recoveryFile)
+	b, err := r.ReadFile(r.dir + recoveryFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		b, err = []byte("What "+r.e.Package+"'s hook could not do, and is left for a person:\n"), nil
+	}
+	if err == nil {
+		err = r.WriteFile(r.dir+recoveryFile, fmt.Appendf(b, "%s %s of %s: %v\n", r.e.Phase, r.e.Action, r.e.Version, what), 0o600)
+	}
+	if err != nil {
+		r.log.Warn("writing the recovery file", "error", err)
+	}
+}
+
+func (r *run) lock() error {
+	unlock, err := r.Lock(r.dir + lockFile)
+	if err != nil {
+		r.unlock = func() {}
+		return fmt.Errorf("locking: %w", err)
+	}
+	r.unlock = unlock
+	return nil
+}
+
+// open reads the journal. One that cannot be read is noted and left behind, for
+// a package that can neither be installed nor removed is worse.
+func (r *run) open() error {
+	j, err := readJournal(r.System, r.dir+journalFile)
+	if errors.Is(err, ErrUnknown) {
+		return err
+	}
+	if err != nil {
+		r.note(fmt.Errorf("reading the journal: %w", err))
+	}
+	r.j = j
+	return nil
+}
+
+func (r *run) save() error {
+	if len(r.j.Undo) == 0 && len(r.j.Pending) == 0 && !r.e.Open {
+		return r.forget()
+	}
+	if err := writeJSON(r.System, r.dir+journalFile, r.j); err != nil {
+		return fmt.Errorf("writing the journal: %w", err)
+	}
+	return nil
+}
+
+// forget removes the journal: nothing is open any more.
+func (r *run) forget() error {
+	if err := r.Remove(r.dir + journalFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing the journal: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package hooks
+
+import (
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+)
+
+// A Kind says what a step makes so.
+type Kind string
+
+// The kinds of steps.
+const (
+	Known   Kind = "known"   // the user Name exists, whoever made it; otherwise the step fails
+	Group   Kind = "group"   // the group Name exists
+	User    Kind = "user"    // the user of Account exists
+	Dir     Kind = "folder"  // the folder Path exists, with Mode, Owner and Group
+	File    Kind = "file"    // the file Path holds Text
+	Owners  Kind = "owners"  // files of the record Path that fell to root are their owners'
+	Synced  Kind = "synced"  // what was written below Path is on disk
+	Reload  Kind = "reload"  // systemd has read its units again
+	Enabled Kind = "enabled" // the units start at boot
+	Running Kind = "running" // the units run
+	Restart Kind = "restart" // those of the units that run are started anew
+	Command Kind = "command" // the program Argv has run and ended with 0
+)
+
+// A Step is one thing that a hook makes so, or with Absent makes not so. It is a
+// value: what undoes a step is a step as well, and stands in the journal.
+type Step struct {
+	Kind   Kind `json:"kind"`
+	Absent bool `json:"absent,omitempty"` // Group, User, Dir (if empty), File, Enabled, Running
+
+	Name    string   `json:"name,omitempty"`
+	Account *Account `json:"account,omitempty"`
+	Made    string   `json:"made,omitempty"` // Group, User: the file that lists what was made
+
+	Path  string `json:"path,omitempty"`
+	Mode  Mode   `json:"mode,omitempty"`
+	Owner string `json:"owner,omitempty"` // name or number; empty means root
+	Group string `json:"group,omitempty"`
+	AsIs  bool   `json:"as_is,omitempty"` // Dir: one that is there is left as it is
+	Text  string `json:"text,omitempty"`
+
+	Units []string `json:"units,omitempty"` // Command: it runs only if none of them is masked
+	Argv  []string `json:"argv,omitempty"`
+}
+
+// live reports whether the step runs programs of the product, which call the
+// hook again.
+func (s Step) live() bool { return s.Kind == Running || s.Kind == Restart || s.Kind == Command }
+
+// String says what the step makes so: "user ilo-ven", "no running a.service".
+func (s Step) String() string {
+	words := []string{string(s.Kind)}
+	if s.Absent {
+		words = []string{"no", string(s.Kind)}
+	}
+	if s.Account != nil {
+		words = append(words, s.Account.User)
+	}
+	for _, w := range []string{s.Name, s.Path} {
+		if w != "" {
+			words = append(words, w)
+		}
+	}
+	return strings.Join(append(append(words, s.Units...), s.Argv...), " ")
+}
+
+// A host is a System with what every step needs.
+type host struct {
+	System
+	exec func(argv ...string) (string, error) // System's Run
+	log  *slog.Logger
+}
+
+// look finds out whether the step has anything to do, and what would undo it:
+// the step that makes it so again as it is now. A kind without anything to undo
+// gives the zero Step. The step to be done can be a part of s.
+func (h *host) look(s Step) (do, undo Step, need bool, err error) {
+	undo = s
+	undo.Absent = !s.Absent
+	switch s.Kind {
+	case Known:
+		_, ok, err := h.lookup("passwd", s.Name)
+		if err == nil && !ok {
+			err = fmt.Errorf("there is no user %q on this host", s.Name)
+		}
+		return s, Step{}, false, err
+	case Group:
+		_, ok, err := h.lookup("group", s.Name)
+		return s, undo, ok == s.Absent, err
+	case User:
+		_, ok, err := h.lookup("passwd", s.Account.User)
+		return s, undo, ok == s.Absent, err
+	case Dir:
+		undo, need, err = h.lookDir(s)
+		return s, undo, need, err
+	case File:
+		undo, need, err = h.lookFile(s)
+		return s, undo, need, err
+	case Owners:
+		wrong, err := h.fallenToRoot(s.Path)
+		return s, Step{}, len(wrong) > 0, err
+	case Enabled, Running, Restart:
+		s, undo = h.lookUnits(s)
+		return s, undo, len(s.Units) > 0, nil
+	case Command:
+		return s, Step{}, len(s.Units) == 0 || len(h.unmasked(s.Units)) == len(s.Units), nil
+	default: // Synced, Reload
+		return s, Step{}, true, nil
+	}
+}
+
+// act makes it so. The caller has looked.
+func (h *host) act(s Step) error {
+	switch s.Kind {
+	case Group:
+		return h.setGroup(s)
+	case User:
+		return h.setUser(s)
+	case Dir:
+		return h.setDir(s)
+	case File:
+		if s.Absent {
+			return h.Remove(s.Path)
+		}
+		return h.WriteFile(s.Path, []byte(s.Text), fs.FileMode(s.Mode))
+	case Owners:
+		return h.giveBack(s.Path)
+	case Synced:
+		return h.Sync(s.Path)
+	case Reload:
+		return h.systemctl("daemon-reload")
+	case Enabled:
+		if s.Absent {
+			return h.systemctl("disable", s.Units...)
+		}
+		return h.systemctl("enable", s.Units...)
+	case Running:
+		if s.Absent {
+			return h.systemctl("stop", s.Units...)
+		}
+		return h.systemctl("start", s.Units...)
+	case Restart:
+		return h.systemctl("restart", s.Units...)
+	case Command:
+		_, err := h.exec(s.Argv...)
+		return err
+	}
+	return fmt.Errorf("step %q: %w", s.Kind, ErrUnknown)
+}
