@@ -104,9 +104,9 @@ func planInstalled(e Event, c Config) []Step {
 	if e.Offline {
 		return steps
 	}
-	steps = appendUnits(steps, Step{Kind: Running, Units: gone, Absent: true})
+	steps = appendUnits(steps, Step{Kind: Active, Units: gone, Absent: true})
 	steps = appendUnits(steps, Step{Kind: Restart, Units: kept})
-	steps = appendUnits(steps, Step{Kind: Running, Units: start})
+	steps = appendUnits(steps, Step{Kind: Active, Units: start})
 	if e.Action == Install && len(c.Start) > 0 {
 		argv := append([]string{path.Join(c.Program, c.Start[0])}, c.Start[1:]...)
 		steps = append(steps, Step{Kind: Command, Argv: argv, Units: fresh})
@@ -118,7 +118,7 @@ func planRemove(e Event, c Config) []Step {
 	var steps []Step
 	names := unitNames(c.Units)
 	if !e.Offline {
-		steps = appendUnits(steps, Step{Kind: Running, Units: names, Absent: true})
+		steps = appendUnits(steps, Step{Kind: Active, Units: names, Absent: true})
 	}
 	steps = appendUnits(steps, Step{Kind: Enabled, Units: names, Absent: true})
 	steps = append(steps, planDropIns(c, "")...)

@@ -21,7 +21,7 @@ const (
 	Synced  Kind = "synced"  // what was written below Path is on disk
 	Reload  Kind = "reload"  // systemd has read its units again
 	Enabled Kind = "enabled" // the units start at boot
-	Running Kind = "running" // the units run
+	Active  Kind = "active"  // the units run
 	Restart Kind = "restart" // those of the units that run are started anew
 	Command Kind = "command" // the program Argv has run and ended with 0
 )
@@ -30,7 +30,7 @@ const (
 // value: what undoes a step is a step as well, and stands in the journal.
 type Step struct {
 	Kind   Kind `json:"kind"`
-	Absent bool `json:"absent,omitempty"` // Group, User, Dir (if empty), File, Enabled, Running
+	Absent bool `json:"absent,omitempty"` // Group, User, Dir (if empty), File, Enabled, Active
 
 	Name    string   `json:"name,omitempty"`
 	Account *Account `json:"account,omitempty"`
@@ -49,9 +49,9 @@ type Step struct {
 
 // live reports whether the step runs programs of the product, which call the
 // hook again.
-func (s Step) live() bool { return s.Kind == Running || s.Kind == Restart || s.Kind == Command }
+func (s Step) live() bool { return s.Kind == Active || s.Kind == Restart || s.Kind == Command }
 
-// String says what the step makes so: "user ilo-ven", "no running a.service".
+// String says what the step makes so: "user ilo-ven", "no active a.service".
 func (s Step) String() string {
 	words := []string{string(s.Kind)}
 	if s.Absent {
@@ -103,7 +103,7 @@ func (h *host) look(s Step) (do, undo Step, need bool, err error) {
 	case Owners:
 		wrong, err := h.fallenToRoot(s.Path)
 		return s, Step{}, len(wrong) > 0, err
-	case Enabled, Running, Restart:
+	case Enabled, Active, Restart:
 		s, undo = h.lookUnits(s)
 		return s, undo, len(s.Units) > 0, nil
 	case Command:
@@ -138,7 +138,7 @@ func (h *host) act(s Step) error {
 			return h.systemctl("disable", s.Units...)
 		}
 		return h.systemctl("enable", s.Units...)
-	case Running:
+	case Active:
 		if s.Absent {
 			return h.systemctl("stop", s.Units...)
 		}

@@ -19,7 +19,7 @@ func (h *host) lookUnits(s Step) (do, undo Step) {
 		s.Units = h.unitsThat("is-enabled", s.Units, s.Absent, "enabled")
 	case Restart:
 		s.Units = h.unitsThat("is-active", s.Units, true, "active", "activating", "reloading")
-		return s, Step{Kind: Running, Units: s.Units}
+		return s, Step{Kind: Active, Units: s.Units}
 	default:
 		s.Units = h.unitsThat("is-active", s.Units, s.Absent, "active", "activating", "reloading")
 	}
