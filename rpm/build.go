@@ -46,14 +46,19 @@ func buildHeader(ctx context.Context, p *packaging.Package) (header, error) {
 		errs = append(errs, ds.addRelation(r, &n))
 	}
 	errs = append(errs, ds.addAccounts(p.Accounts))
-	colors, err := elfColors(ctx, p.Layout)
+	classes, err := elfClasses(ctx, p.Layout)
 	if err != nil {
 		return nil, err
 	}
-	addFiles(&h, p, colors, &n)
+	addFiles(&h, p, classes, &n)
+	var elfs []elfEntry
 	if p.RequiresELF {
-		if err := ds.addELF(ctx, p.Layout); err != nil {
+		if elfs, err = readELF(ctx, p.Layout, classes); err != nil {
 			return nil, err
+		}
+		for _, e := range elfs {
+			ds[tagRequireName] = append(ds[tagRequireName], e.requires...)
+			ds[tagProvideName] = append(ds[tagProvideName], e.provides...)
 		}
 	}
 	addOwn(p, ds, &n)
@@ -61,7 +66,9 @@ func buildHeader(ctx context.Context, p *packaging.Package) (header, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	ds.sort()
 	ds.appendTo(&h)
+	addFileDepends(&h, len(p.Layout), elfs, ds)
 	return h, nil
 }
 

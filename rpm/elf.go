@@ -8,42 +8,85 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 
 	"github.com/vpkg/vpkg/packaging"
 )
 
-// addELF adds what the layout's ELF files need and provide: sonames, and versions
-// of symbols, as rpm's elfdeps finds them. Like there, only files that can be
-// executed count, which shared libraries are by custom.
-func (ds dependencies) addELF(ctx context.Context, l packaging.Layout) error {
+// An elfEntry is what an entry of the layout needs and provides as an ELF file.
+type elfEntry struct {
+	index              int // of the entry
+	requires, provides []dependency
+}
+
+// readELF gives what the layout's ELF files need and provide: sonames, and
+// versions of symbols, as rpm's elfdeps finds them. Like there, a file needs
+// nothing unless it can be executed, which shared libraries can by custom.
+func readELF(ctx context.Context, l packaging.Layout, classes []uint32) ([]elfEntry, error) {
+	var list []elfEntry
+	first := linkGroups(l)
 	for i := range l {
 		e := &l[i]
-		if !e.HasBody() || e.Mode&0o111 == 0 || e.Size < 52 {
+		if classes[i] == 0 || e.Ghost {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
-			return err
+			return nil, err
 		}
-		requires, provides, err := elfFileDependencies(e)
+		requires, provides, err := elfFileDependencies(l[first[i]].Body, path.Base(e.Path))
 		if err != nil {
-			return fmt.Errorf("%s: %w", e.Path, err)
+			return nil, fmt.Errorf("%s: %w", e.Path, err)
 		}
-		for _, name := range requires {
-			ds.add(tagRequireName, dependency{name, "", senseFindRequires})
+		if e.Mode&0o111 == 0 {
+			requires = nil
 		}
-		for _, name := range provides {
-			ds.add(tagProvideName, dependency{name, "", senseFindProvides})
-		}
+		list = append(list, elfEntry{i, found(requires, senseFindRequires), found(provides, senseFindProvides)})
 	}
-	return nil
+	return list, nil
 }
 
-// elfFileDependencies reads an entry's body if it is an ELF file.
-func elfFileDependencies(e *packaging.Entry) (requires, provides []string, err error) {
-	if color, err := elfColor(e.Body); color == 0 || err != nil {
-		return nil, nil, err
+// found gives capabilities that were found in a file, sorted and each once.
+func found(names []string, sense uint32) []dependency {
+	var list []dependency
+	for _, n := range names {
+		list = append(list, dependency{n, "", sense})
 	}
-	r, err := e.Body.Open()
+	return slices.Compact(sortedDependencies(list))
+}
+
+// addFileDepends adds, for each entry, the numbers of what it needs and provides
+// in the header's lists. The lists are already sorted.
+func addFileDepends(h *header, count int, list []elfEntry, ds dependencies) {
+	if len(list) == 0 {
+		return
+	}
+	starts, counts := make([]uint32, count), make([]uint32, count)
+	var dict []uint32
+	for _, e := range list {
+		starts[e.index] = uint32(len(dict))
+		for _, k := range []struct {
+			letter byte
+			tag    tag
+			list   []dependency
+		}{{'P', tagProvideName, e.provides}, {'R', tagRequireName, e.requires}} {
+			for _, d := range k.list {
+				i, _ := slices.BinarySearchFunc(ds[k.tag], d, compareDependencies)
+				dict = append(dict, uint32(k.letter)<<24|uint32(i))
+			}
+		}
+		counts[e.index] = uint32(len(dict)) - starts[e.index]
+	}
+	if len(dict) > 0 {
+		h.addUint32s(tagFileDependsX, starts...)
+		h.addUint32s(tagFileDependsN, counts...)
+		h.addUint32s(tagDependsDict, dict...)
+	}
+}
+
+// elfFileDependencies gives what an ELF file of the given name needs and
+// provides.
+func elfFileDependencies(b packaging.Body, name string) (requires, provides []string, err error) {
+	r, err := b.Open()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -61,7 +104,7 @@ func elfFileDependencies(e *packaging.Entry) (requires, provides []string, err e
 	if err != nil {
 		return nil, nil, nil //nolint:nilerr // an ELF file that is broken, or not for this purpose, needs nothing
 	}
-	return elfDependencies(f, path.Base(e.Path))
+	return elfDependencies(f, name)
 }
 
 // spool copies r to a temporary file.
@@ -78,7 +121,7 @@ func spool(r io.Reader) (*os.File, error) {
 
 // elfDependencies gives what f, a file of the given name, needs and provides.
 func elfDependencies(f *elf.File, name string) (requires, provides []string, err error) {
-	if f.Type != elf.ET_DYN && f.Type != elf.ET_EXEC || f.SectionByType(elf.SHT_DYNAMIC) == nil {
+	if f.Type != elf.ET_DYN && f.Type != elf.ET_EXEC {
 		return nil, nil, nil
 	}
 	capability := func(soname, version string) string {

@@ -150,9 +150,8 @@ func linkGroups(l packaging.Layout) []int {
 	return first
 }
 
-// addFiles adds the tags of the layout's entries. Colors are the classes of ELF
-// files: see elfColor.
-func addFiles(h *header, p *packaging.Package, colors []uint32, n *needs) {
+// addFiles adds the tags of the layout's entries, whose ELF classes are given.
+func addFiles(h *header, p *packaging.Package, classes []uint32, n *needs) {
 	l := p.Layout
 	h.addUint32s(tagFileDigestAlgo, digestSHA256)
 	if len(l) == 0 {
@@ -172,6 +171,7 @@ func addFiles(h *header, p *packaging.Package, colors []uint32, n *needs) {
 		devices = make([]uint32, count)
 		inodes  = make([]uint32, count)
 		langs   = make([]string, count)
+		colors  = make([]uint32, count)
 		caps    = make([]string, count)
 		hasCaps = false
 	)
@@ -191,6 +191,9 @@ func addFiles(h *header, p *packaging.Package, colors []uint32, n *needs) {
 		devices[i] = 1
 		inodes[i] = uint32(first[i]) + 1
 		langs[i] = e.Lang
+		if e.Mode&0o111 != 0 { // like rpmbuild
+			colors[i] = classes[i]
+		}
 		caps[i] = e.Caps
 		hasCaps = hasCaps || e.Caps != ""
 	}
@@ -322,14 +325,15 @@ func fileVerify(e *packaging.Entry) uint32 {
 	return v
 }
 
-// elfColors gives the color of each entry: 1 for 32-bit ELF files, 2 for 64-bit
-// ones, 0 for everything else. It reads the first bytes of each file.
-func elfColors(ctx context.Context, l packaging.Layout) ([]uint32, error) {
-	colors := make([]uint32, len(l))
+// elfClasses gives the ELF class of each entry, which is also its color: 1 for
+// 32-bit files, 2 for 64-bit ones, 0 for everything that is not ELF. It reads the
+// first bytes of each file.
+func elfClasses(ctx context.Context, l packaging.Layout) ([]uint32, error) {
+	classes := make([]uint32, len(l))
 	first := linkGroups(l)
 	for i := range l {
 		if first[i] != i {
-			colors[i] = colors[first[i]]
+			classes[i] = classes[first[i]]
 			continue
 		}
 		if e := &l[i]; e.HasBody() && e.Size >= 52 { // the size of the smallest ELF header
@@ -337,15 +341,15 @@ func elfColors(ctx context.Context, l packaging.Layout) ([]uint32, error) {
 				return nil, err
 			}
 			var err error
-			if colors[i], err = elfColor(e.Body); err != nil {
+			if classes[i], err = elfClass(e.Body); err != nil {
 				return nil, fmt.Errorf("%s: %w", e.Path, err)
 			}
 		}
 	}
-	return colors, nil
+	return classes, nil
 }
 
-func elfColor(b packaging.Body) (color uint32, err error) {
+func elfClass(b packaging.Body) (class uint32, err error) {
 	r, err := b.Open()
 	if err != nil {
 		return 0, err
@@ -361,5 +365,5 @@ func elfColor(b packaging.Body) (color uint32, err error) {
 	if !bytes.HasPrefix(ident[:], []byte("\x7fELF")) || ident[4] != 1 && ident[4] != 2 {
 		return 0, nil
 	}
-	return uint32(ident[4]), nil // ELFCLASS32 and ELFCLASS64 are 1 and 2 as well
+	return uint32(ident[4]), nil
 }

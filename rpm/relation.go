@@ -165,27 +165,33 @@ func (ds dependencies) noteFeatures(n *needs) {
 	}
 }
 
-// appendTo adds the relations to a header, sorted and each once, as rpmbuild has
-// them.
+// appendTo adds the relations to a header.
 func (ds dependencies) appendTo(h *header) {
 	for _, k := range relationKinds {
-		list := slices.Compact(sortedDependencies(ds[k.name]))
-		if len(list) == 0 {
+		if len(ds[k.name]) == 0 {
 			continue
 		}
-		names, versions, flags := splitDependencies(list)
+		names, versions, flags := splitDependencies(ds[k.name])
 		h.addStrings(k.name, names)
 		h.addStrings(k.version, versions)
 		h.addUint32s(k.flags, flags...)
 	}
 }
 
+// sort sorts the relations of each kind and leaves each there once, as rpmbuild
+// has them.
+func (ds dependencies) sort() {
+	for t, list := range ds {
+		ds[t] = slices.Compact(sortedDependencies(list))
+	}
+}
+
 func sortedDependencies(list []dependency) []dependency {
-	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b dependency) int {
-		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.version, b.version), cmp.Compare(a.flags, b.flags))
-	})
-	return list
+	return slices.SortedStableFunc(slices.Values(list), compareDependencies)
+}
+
+func compareDependencies(a, b dependency) int {
+	return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.version, b.version), cmp.Compare(a.flags, b.flags))
 }
 
 func splitDependencies(list []dependency) (names, versions []string, flags []uint32) {

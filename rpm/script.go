@@ -1,7 +1,6 @@
 package rpm
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -227,7 +226,7 @@ func (b *triggerBuilder) add(t packaging.Trigger, k triggerKind, ds dependencies
 func (b *triggerBuilder) appendTo(h *header, set *triggerTags) {
 	on := slices.Clone(b.on)
 	slices.SortStableFunc(on, func(a, b triggerCondition) int {
-		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.version, b.version), cmp.Compare(a.flags, b.flags))
+		return compareDependencies(a.dependency, b.dependency)
 	})
 	var names, versions []string
 	var flags, index, priorities []uint32
