@@ -49,7 +49,7 @@ func build(t *testing.T, p *packaging.Package) string {
 // codec.
 func TestDpkgDeb(t *testing.T) {
 	needs(t, "dpkg-deb")
-	for _, codec := range []string{"gzip", "xz", "none"} {
+	for _, codec := range []string{"gzip", "zstd", "xz", "none"} {
 		t.Run(codec, func(t *testing.T) {
 			p := packagingtest.Rich("deb", "amd64")
 			p.Compression.Codec = codec

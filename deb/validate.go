@@ -81,9 +81,12 @@ func (ps *problems) identity(p *packaging.Package) {
 		ps.add("package %s has no maintainer, which Debian asks for", p.Name)
 	}
 	for _, f := range []packaging.Field{
-		{Name: "maintainer", Value: p.Maintainer}, {Name: "homepage", Value: p.Homepage},
-		{Name: "license", Value: p.License}, {Name: "vendor", Value: p.Vendor},
-		{Name: "section", Value: p.Group}, {Name: "priority", Value: p.Priority},
+		{Name: "maintainer", Value: p.Maintainer},
+		{Name: "homepage", Value: p.Homepage},
+		{Name: "license", Value: p.License},
+		{Name: "vendor", Value: p.Vendor},
+		{Name: "section", Value: p.Group},
+		{Name: "priority", Value: p.Priority},
 	} {
 		if strings.ContainsAny(f.Value, "\n\r\x00") {
 			ps.add("%s %q: want one line", f.Name, f.Value)

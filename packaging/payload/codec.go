@@ -80,49 +80,6 @@ func findCodec(c packaging.Compression) (codec, error) {
 	return codec{}, fmt.Errorf("compression %q: there are zstd, gzip, xz and none", c.Codec)
 }
 
-func zstdCodec(level zstd.EncoderLevel) codec {
-	return codec{
-		name: "zstd",
-		id:   "zstd " + level.String() + " " + klauspostVersion,
-		newEncoder: func() (encoder, error) {
-			e, err := zstd.NewWriter(nil,
-				zstd.WithEncoderLevel(level),
-				zstd.WithEncoderConcurrency(1), // frames are the unit of parallel work
-				zstd.WithLowerEncoderMem(true),
-				zstd.WithWindowSize(frameSize))
-			return zstdEncoder{e}, err
-		},
-		stored: storedZstd,
-	}
-}
-
-type zstdEncoder struct{ e *zstd.Encoder }
-
-func (z zstdEncoder) encode(w io.Writer, plain []byte) error {
-	z.e.ResetContentSize(w, int64(len(plain)))
-	if _, err := z.e.Write(plain); err != nil {
-		return err
-	}
-	return z.e.Close()
-}
-
-// storedZstd appends a zstd frame with one raw block (RFC 8878, 3.1.1).
-func storedZstd(b, plain []byte) []byte {
-	le := binary.LittleEndian
-	b = le.AppendUint32(b, 0xfd2fb528)
-	const singleSegment = 0x20
-	if n := len(plain); n < 256 {
-		b = append(b, singleSegment, byte(n))
-	} else {
-		b = append(b, singleSegment|0x40)
-		b = le.AppendUint16(b, uint16(n-256)) //nolint:gosec // a stored frame has at most storedSize bytes
-	}
-	const lastRaw = 1
-	header := uint32(len(plain))<<3 | lastRaw //nolint:gosec // a stored frame has at most storedSize bytes
-	b = append(b, byte(header), byte(header>>8), byte(header>>16))
-	return append(b, plain...)
-}
-
 func gzipCodec(level int) codec {
 	return codec{
 		name: "gzip",

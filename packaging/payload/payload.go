@@ -2,12 +2,12 @@
 // archives as lists of files (ReadDir, ReadArchive), and compresses what a format
 // writes as a list of frames that it keeps in a Store.
 //
-// A frame is a zstd frame, a gzip member or an xz block that can be decompressed
-// on its own. A payload is frames one after the other, which rpm and dpkg read as
-// if it were one stream. Where a frame begins and ends depends on the content
-// alone, so that frames are compressed in parallel, and once: a file of 256 KiB
-// or more has frames of its own, which the RPMs and DEBs of all targets and of
-// later versions share.
+// A frame is a gzip member, an xz block or a run of zstd blocks that refers to
+// nothing outside it. A payload is frames one after the other, for zstd and xz as
+// one stream, since that is what dpkg reads. Where a frame begins and ends depends
+// on the content alone, so that frames are compressed in parallel, and once: a
+// file of 256 KiB or more has frames of its own, which the RPMs and DEBs of all
+// targets and of later versions share.
 //
 // Nothing here holds a payload, or a whole file, in memory.
 package payload
