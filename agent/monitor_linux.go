@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -245,7 +246,7 @@ func (s *supervision) noted(n note) {
 
 // stop ends all children, the last one first.
 func (s *supervision) stop() {
-	for i := len(s.children) - 1; i >= 0; i-- {
+	for i := range slices.Backward(s.children) {
 		s.stopOne(i)
 		s.report()
 	}

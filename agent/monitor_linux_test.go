@@ -25,7 +25,8 @@ func TestMain(m *testing.M) {
 	var err error
 	switch kind {
 	case "":
-		os.Exit(m.Run())
+		m.Run()
+		return
 	case "component":
 		ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		defer cancel()
@@ -47,13 +48,13 @@ func TestMain(m *testing.M) {
 	case "monitor":
 		process := Process{Name: "one", Path: os.Args[0], Args: []string{"one"}, Env: []string{"AGENT_TEST=component:" + data}}
 		mon := Monitor{Processes: []Process{process}, Log: slog.New(slog.DiscardHandler), Report: func(s []hooks.ComponentState) {
-			fmt.Println(s[0].State, s[0].PID)
+			fmt.Fprintln(os.Stdout, s[0].State, s[0].PID)
 		}}
 		err = mon.Run(context.Background())
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // this is the main of another process
 	}
 }
 

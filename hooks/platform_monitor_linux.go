@@ -147,7 +147,7 @@ func (m *monitor) launch() (<-chan error, error) {
 	if err := m.runtime.removeStates(); err != nil {
 		return nil, err
 	}
-	stderr, err := os.OpenFile(m.logName(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
+	stderr, err := os.OpenFile(m.logName(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func (m *monitor) launch() (<-chan error, error) {
 	if err := closeOnExec(); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(filepath.Join(m.config.Program, MonitorProgram), "monitor", string(m.runtime)) //nolint:gosec // the package's own program
+	cmd := exec.Command(filepath.Join(m.config.Program, MonitorProgram), "monitor", string(m.runtime))
 	// Nothing of the caller's: its variables may hold an activation code, and its
 	// files and pipes would stay open for as long as we run.
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}

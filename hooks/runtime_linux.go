@@ -22,6 +22,10 @@ const (
 	statesFile   = "components.json"
 )
 
+// held are the files whose locks last as long as the process: none is closed, and
+// here the garbage collector does not do so either.
+var held []*os.File
+
 // Lock makes the calling process the supervisor until it ends, and forgets the
 // states that an earlier one wrote.
 func (r Runtime) Lock() error {
@@ -32,7 +36,7 @@ func (r Runtime) Lock() error {
 	if err != nil {
 		return err
 	}
-	supervisorLock = f
+	held = append(held, f)
 	return r.removeStates()
 }
 
@@ -42,10 +46,6 @@ func (r Runtime) removeStates() error {
 	}
 	return nil
 }
-
-// supervisorLock is the file whose closing would give up the lock: nothing
-// closes it, and the variable keeps the garbage collector from doing so.
-var supervisorLock *os.File
 
 // Supervisor returns the process id of the supervisor; 0 means that none runs.
 func (r Runtime) Supervisor() (int, error) {
@@ -96,7 +96,7 @@ func (r Runtime) WriteStates(states []ComponentState) error {
 		return err
 	}
 	name := filepath.Join(string(r), statesFile)
-	if err := os.WriteFile(name+".new", append(b, '\n'), 0o644); err != nil { //nolint:gosec // anybody may know how the components are doing
+	if err := os.WriteFile(name+".new", append(b, '\n'), 0o644); err != nil {
 		return err
 	}
 	return os.Rename(name+".new", name)

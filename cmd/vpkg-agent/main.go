@@ -82,7 +82,7 @@ func readConfig() (hooks.Config, error) {
 		return hooks.Config{}, err
 	}
 	name := filepath.Join(filepath.Dir(filepath.Dir(exe)), "etc", "hook.json")
-	b, err := os.ReadFile(name) //nolint:gosec // beside our own program
+	b, err := os.ReadFile(name)
 	if err != nil {
 		return hooks.Config{}, fmt.Errorf("reading the configuration: %w", err)
 	}
