@@ -71,13 +71,7 @@ func planInstalled(e Event, c Config) []Step {
 	steps := []Step{{Kind: Synced, Path: c.Program}} // rpm does not wait for the disk
 	steps = append(steps, planAccount(e, c)...)
 	steps = append(steps, Step{Kind: Owners, Path: c.Program + "/etc/layout.json"})
-	for _, f := range c.Folders {
-		owner := f.Owner
-		if user := chosen(e, c); user != "" && owner == c.Account.User {
-			owner = user
-		}
-		steps = append(steps, Step{Kind: Dir, Path: f.Path, Mode: f.Mode, Owner: owner, Group: f.Group})
-	}
+	steps = append(steps, planFolders(c, chosen(e, c))...)
 	steps = append(steps, planDropIns(c, chosen(e, c))...)
 	steps = append(steps,
 		planState(c, Installed{Format: 1, Version: c.Version, User: chosen(e, c), Units: names}),
@@ -110,6 +104,20 @@ func planInstalled(e Event, c Config) []Step {
 	if e.Action == Install && len(c.Start) > 0 {
 		argv := append([]string{path.Join(c.Program, c.Start[0])}, c.Start[1:]...)
 		steps = append(steps, Step{Kind: Command, Argv: argv, Units: fresh})
+	}
+	return steps
+}
+
+// planFolders makes and repairs the folders beside the payload. Those of the
+// account are the chosen user's, if there is one.
+func planFolders(c Config, user string) []Step {
+	var steps []Step
+	for _, f := range c.Folders {
+		owner := f.Owner
+		if user != "" && owner == c.Account.User {
+			owner = user
+		}
+		steps = append(steps, Step{Kind: Dir, Path: f.Path, Mode: f.Mode, Owner: owner, Group: f.Group})
 	}
 	return steps
 }

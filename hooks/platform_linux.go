@@ -3,8 +3,8 @@ package hooks
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path"
 	"strings"
@@ -26,9 +26,10 @@ func (p Platform) Run(ctx context.Context, args []string) int {
 		return p.misused()
 	}
 	var s supervisor
-	if systemdRuns() {
+	around := Host{}.Surroundings()
+	if around.Booted {
 		if calledByUnit(p.unit()) {
-			return p.runUnit(args[0])
+			return p.runUnit(ctx, args[0])
 		}
 		s = systemd{unit: p.unit(), components: p.Config.Components, systemctl: systemctl}
 	} else {
@@ -36,8 +37,8 @@ func (p Platform) Run(ctx context.Context, args []string) int {
 	}
 	switch verb := args[0]; verb {
 	case "start", "stop", "restart":
-		if !runningRoot() {
-			p.print("%s is not on the running system: nothing to %s\n", p.Config.Name, verb)
+		if why := away(around); why != "" {
+			p.print("%s: %s: nothing to %s\n", p.Config.Name, why, verb)
 			return platformDone
 		}
 		return p.change(ctx, s, verb)
@@ -57,11 +58,11 @@ func (p Platform) change(ctx context.Context, s supervisor, verb string) int {
 }
 
 // runUnit is the work of the product's unit, called by systemd.
-func (p Platform) runUnit(verb string) int {
+func (p Platform) runUnit(ctx context.Context, verb string) int {
 	switch verb {
 	case "start":
 		p.print("Starting %s:\n", p.Config.Name)
-		if err := p.environment(); err != nil {
+		if err := p.environment(ctx); err != nil {
 			return p.fail("start", err)
 		}
 		return platformDone
@@ -70,13 +71,6 @@ func (p Platform) runUnit(verb string) int {
 		return platformDone
 	}
 	return p.misused()
-}
-
-// systemdRuns reports whether systemd is the init of this system, as
-// sd_booted(3) does.
-func systemdRuns() bool {
-	info, err := os.Lstat("/run/systemd/system")
-	return err == nil && info.IsDir()
 }
 
 // calledByUnit reports whether systemd called us for the given unit. That
@@ -108,36 +102,53 @@ func inUnit(lines *bufio.Scanner, unit string) bool {
 	return false
 }
 
-// runningRoot reports whether our root folder is that of the running system,
-// and not a chroot in it.
-func runningRoot() bool {
-	if os.Getenv("SYSTEMD_OFFLINE") == "1" {
-		return false
+// away says why this is not the running system, or returns "".
+func away(s Surroundings) string {
+	switch {
+	case s.Env("DPKG_ROOT") != "":
+		return "DPKG_ROOT is set"
+	case s.Env("SYSTEMD_OFFLINE") == "1":
+		return "SYSTEMD_OFFLINE is 1"
+	case !s.SameRoot:
+		return "this is a chroot"
 	}
-	ours, err := os.Stat("/")
-	if err != nil {
-		return true
-	}
-	inits, err := os.Stat("/proc/1/root")
-	if err != nil {
-		return errors.Is(err, os.ErrPermission) // not root, who may only ask for the status; else no /proc
-	}
-	return os.SameFile(ours, inits)
+	return ""
 }
 
 func (p Platform) monitor() *monitor {
 	return &monitor{config: p.Config, runtime: p.runtime(), environment: p.environment}
 }
 
-// environment checks what every component needs and makes what is missing.
-func (p Platform) environment() error {
-	err := os.MkdirAll(string(p.runtime()), 0o755)
-	if err == nil && p.Config.Data != "" {
-		_, err = os.Stat(p.Config.Data)
-	}
-	if err != nil {
-		err = fmt.Errorf("setting up the environment: %w", err)
-	}
+// environment makes what every component needs, as at the installation, where it
+// is missing or not as it was.
+func (p Platform) environment(ctx context.Context) error {
+	err := p.makeFolders(ctx)
 	p.result("Environment", "Setting up "+p.Config.Name+" Environment", err)
 	return err
+}
+
+func (p Platform) makeFolders(ctx context.Context) error {
+	if err := os.MkdirAll(string(p.runtime()), 0o755); err != nil {
+		return err
+	}
+	var sys Host
+	was, err := ReadInstalled(sys, p.Config.Name)
+	if err != nil {
+		return fmt.Errorf("reading the installed state: %w", err)
+	}
+	h := host{
+		System: sys,
+		exec:   func(argv ...string) (string, error) { return sys.Run(ctx, argv...) },
+		log:    slog.New(slog.NewTextHandler(p.Stderr, nil)),
+	}
+	for _, s := range planFolders(p.Config, was.User) {
+		do, _, need, err := h.look(s)
+		if err == nil && need {
+			err = h.act(do)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", s, err)
+		}
+	}
+	return nil
 }

@@ -215,7 +215,9 @@ func TestPlatformMonitorFails(t *testing.T) {
 		spoil  func(b *box) error
 		stderr string
 	}{
-		{"data folder", func(b *box) error { return os.RemoveAll(b.Config.Data) }, "no such file or directory"},
+		{"data folder", func(b *box) error {
+			return errors.Join(os.RemoveAll(b.Config.Data), os.WriteFile(b.Config.Data, nil, 0o600))
+		}, "is not a folder"},
 		{"program", func(b *box) error { return os.Remove(filepath.Join(b.Config.Program, MonitorProgram)) }, "starting the supervisor: "},
 		{"configuration", func(b *box) error { return os.Remove(filepath.Join(b.Config.Program, "etc", "hook.json")) }, "the supervisor ended (exit status 1): see "},
 	} {

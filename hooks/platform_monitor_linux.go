@@ -21,7 +21,7 @@ const MonitorProgram = "bin/vpkg-agent"
 type monitor struct {
 	config      Config
 	runtime     Runtime
-	environment func() error // what start does first
+	environment func(context.Context) error // what start does first
 
 	startTimeout time.Duration // until the components are running; 0 means 2 min
 	stopTimeout  time.Duration // until they have stopped; 0 means 2 min
@@ -54,7 +54,7 @@ func (m *monitor) start(ctx context.Context, result func(string, error)) error {
 		return err
 	}
 	defer lock.Close() // nothing was written to it
-	if err := m.environment(); err != nil {
+	if err := m.environment(ctx); err != nil {
 		return err
 	}
 	pid, err := m.runtime.Supervisor()

@@ -3,15 +3,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -43,7 +44,7 @@ func runMonitor(ctx context.Context, config hooks.Config, runtime hooks.Runtime)
 	log := slog.New(slog.NewTextHandler(file, nil)).With("component", monitorName)
 	log.Info("started", "version", config.Version, "pid", os.Getpid())
 
-	processes, err := processes(config)
+	processes, err := processes(ctx, config)
 	if err != nil {
 		return err
 	}
@@ -63,8 +64,8 @@ func runMonitor(ctx context.Context, config hooks.Config, runtime hooks.Runtime)
 }
 
 // processes are the components that the monitor starts: all but itself.
-func processes(config hooks.Config) ([]agent.Process, error) {
-	account, err := credential(config.Account)
+func processes(ctx context.Context, config hooks.Config) ([]agent.Process, error) {
+	account, err := credential(ctx, config)
 	if err != nil {
 		return nil, err
 	}
@@ -87,29 +88,45 @@ func processes(config hooks.Config) ([]agent.Process, error) {
 	return list, nil
 }
 
-// credential gives the ids of the account; nil if there is none, or if we are
-// not root and could not use them.
-func credential(a hooks.Account) (*syscall.Credential, error) {
-	if a.User == "" || os.Getuid() != 0 {
+// credential gives the ids with which components run that are not root's: the
+// user is the administrator's choice or the account's, the group always the
+// account's, for the programs are readable for that group alone. It is nil if
+// there is no account, or if we are not root and could not use it.
+func credential(ctx context.Context, config hooks.Config) (*syscall.Credential, error) {
+	if config.Account.User == "" || os.Getuid() != 0 {
 		return nil, nil
 	}
-	u, err := user.Lookup(a.User)
+	var host hooks.Host
+	installed, err := hooks.ReadInstalled(host, config.Name)
 	if err != nil {
-		return nil, fmt.Errorf("looking up the account: %w", err)
+		return nil, fmt.Errorf("reading the installed state: %w", err)
 	}
-	g, err := user.LookupGroup(a.GroupName())
+	uid, err := id(ctx, host, "passwd", cmp.Or(installed.User, config.Account.User))
 	if err != nil {
-		return nil, fmt.Errorf("looking up the account: %w", err)
+		return nil, err
 	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	gid, err := id(ctx, host, "group", config.Account.GroupName())
 	if err != nil {
-		return nil, fmt.Errorf("user %s: id %q is no number", a.User, u.Uid)
+		return nil, err
 	}
-	gid, err := strconv.ParseUint(g.Gid, 10, 32)
+	return &syscall.Credential{Uid: uid, Gid: gid}, nil
+}
+
+// id asks getent, which knows of more than /etc/passwd.
+func id(ctx context.Context, host hooks.Host, database, name string) (uint32, error) {
+	line, err := host.Run(ctx, "getent", database, name)
 	if err != nil {
-		return nil, fmt.Errorf("group %s: id %q is no number", a.GroupName(), g.Gid)
+		return 0, fmt.Errorf("looking up %q in %s: %w", name, database, err)
 	}
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+	fields := strings.Split(strings.TrimSpace(line), ":")
+	if len(fields) < 3 {
+		return 0, fmt.Errorf("looking up %q in %s: %q is not a line of it", name, database, line)
+	}
+	n, err := strconv.ParseUint(fields[2], 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("looking up %q in %s: id %q is not a number", name, database, fields[2])
+	}
+	return uint32(n), nil
 }
 
 // withSelf puts the monitor's own state where its component is in the

@@ -23,11 +23,13 @@ import (
 )
 
 const usage = `Usage: vpkg-hook PHASE --format rpm|deb -- [ARGUMENT...]
+       vpkg-hook platform restart|start|status [--json]|stop
        vpkg-hook version
 
 PHASE is pre-install, post-install, pre-remove, post-remove, pre-trans or
 post-trans; the arguments are those that rpm or dpkg gave to the scriptlet.
-Package managers call this program: there is no need to.
+Package managers call this program: there is no need to. What platform does is
+what the product's own control script does.
 `
 
 // interfaceVersion is that of the command line.
@@ -51,6 +53,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 		return 0
 	case "version", "--version":
 		return version(stdout)
+	case "platform":
+		return platform(ctx, args[1:], stdout, stderr)
 	}
 	if err := event(ctx, args, stderr); err != nil {
 		fmt.Fprintf(stderr, "vpkg-hook: %v\n", err)
@@ -64,6 +68,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 // stops reports whether a failure in the phase may stop the package manager. On
 // the way out it must not, or the package could never be removed.
 func stops(p hooks.Phase) bool { return p == hooks.PreInstall || p == hooks.PostInstall }
+
+// platform starts, stops or shows the running part of the product.
+func platform(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	c, err := readConfig()
+	if err != nil {
+		fmt.Fprintf(stderr, "vpkg-hook: platform: %v\n", err)
+		return 1
+	}
+	return hooks.Platform{Config: c, Stdout: stdout, Stderr: stderr}.Run(ctx, args)
+}
 
 func version(stdout io.Writer) int {
 	c, err := readConfig()

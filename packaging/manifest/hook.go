@@ -46,12 +46,19 @@ func (m *Manifest) hookConfig(version string) hooks.Config {
 	}
 	slices.SortFunc(c.Folders, func(a, b hooks.Folder) int { return cmp.Compare(a.Path, b.Path) })
 	for _, s := range m.Services {
-		c.Units = append(c.Units, hooks.Unit{Name: s.Name, Enable: s.Enable, Start: s.Start})
+		c.Units = append(c.Units, hooks.Unit{Name: s.Name, Enable: s.Enable, Start: s.Start, RunAs: m.runsAsAccount(s.Name)})
 	}
 	for _, x := range m.Components {
 		c.Components = append(c.Components, hooks.Component(x))
 	}
 	return c
+}
+
+// runsAsAccount reports whether a unit is that of a component which is not root's.
+func (m *Manifest) runsAsAccount(unit string) bool {
+	return m.Account.User != "" && slices.ContainsFunc(m.Components, func(c Component) bool {
+		return c.Name+".service" == unit && !c.Root
+	})
 }
 
 func hookFolder(f Folder) hooks.Folder {
