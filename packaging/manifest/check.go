@@ -77,7 +77,7 @@ func (c *checker) bad(at, format string, args ...any) {
 func (m *Manifest) problem(at, format string, args ...any) error {
 	p, ok := m.pos[at]
 	for s := at; !ok && s != ""; {
-		s = s[:max(strings.LastIndexAny(s, ".["), 0)]
+		s = around(s)
 		p, ok = m.pos[s]
 	}
 	if !ok {

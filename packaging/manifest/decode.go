@@ -31,9 +31,9 @@ type pos struct{ line, column int } // from 1
 
 // The bounds of a manifest, which keep aliases within aliases from growing.
 const (
-	maxBytes = 4 << 20
-	maxNodes = 100_000
-	maxDepth = 50
+	maxManifest = 1 << 20 // bytes
+	maxNodes    = 100_000
+	maxDepth    = 50
 )
 
 // Parse reads the text of a vpkg.yaml. All that is wrong with it is reported at
@@ -51,9 +51,9 @@ func Parse(file string, data []byte) (*Manifest, error) {
 // nil if nothing could be read.
 func parse(file string, data []byte) (*Manifest, []error) {
 	m := &Manifest{file: file, folder: folder{dir: filepath.Dir(file)}, pos: make(map[string]pos)}
-	d := &decoder{file: file, pos: m.pos, anchors: make(map[string]ast.Node)}
-	if len(data) > maxBytes {
-		return nil, []error{d.problemAt(pos{1, 1}, "manifest has more than %d bytes", maxBytes)}
+	d := &decoder{file: file, pos: m.pos, anchors: make(map[string]ast.Node), bad: make(map[string]bool)}
+	if len(data) > maxManifest {
+		return nil, []error{d.problemAt(pos{1, 1}, "manifest has more than %d bytes", maxManifest)}
 	}
 	body, err := d.document(data)
 	if err != nil {
@@ -92,7 +92,7 @@ type decoder struct {
 	anchors map[string]ast.Node
 	nodes   int // visited so far
 	errs    []error
-	bad     []string // paths that have an error already
+	bad     map[string]bool // paths that have an error already
 }
 
 func (d *decoder) document(data []byte) (ast.Node, error) {
@@ -136,15 +136,23 @@ func (d *decoder) problemAt(p pos, format string, args ...any) error {
 
 func (d *decoder) fail(path string, n ast.Node, format string, args ...any) {
 	d.errs = append(d.errs, d.problemAt(place(n), format, args...))
-	d.bad = append(d.bad, path)
+	d.bad[path] = true
 }
 
-// failed reports whether the value at path, or one above or in it, had an error.
+// failed reports whether the value at path, or one that it is in, had an error.
 func (d *decoder) failed(path string) bool {
-	return slices.ContainsFunc(d.bad, func(b string) bool {
-		return b == path || strings.HasPrefix(path, b+".") || strings.HasPrefix(path, b+"[")
-	})
+	for path != "" {
+		if d.bad[path] {
+			return true
+		}
+		path = around(path)
+	}
+	return false
 }
+
+// around is the path of what the value at path is in: contents[2] for
+// contents[2].mode, contents for contents[2].
+func around(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
 
 func place(n ast.Node) pos {
 	switch n := n.(type) {

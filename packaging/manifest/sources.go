@@ -44,6 +44,9 @@ func (f folder) stat(name string) (fs.FileInfo, error) {
 	return os.Stat(f.path(name))
 }
 
+// maxBytes is the most that a manifest, a script or a unit may have.
+const maxBytes = 4 << 20
+
 // read gives the content of a small file.
 func (f folder) read(name string) ([]byte, error) {
 	file, err := f.open(name)
