@@ -158,7 +158,10 @@ func (c Config) Validate() error {
 	if c.EnvPrefix != "" && !isEnvPrefix(c.EnvPrefix) {
 		bad("environment prefix %q: want capital letters and digits, _ at the end", c.EnvPrefix)
 	}
-	for _, f := range c.Folders {
+	for i, f := range c.Folders {
+		if slices.ContainsFunc(c.Folders[:i], func(g Folder) bool { return within(g.Path, f.Path) }) {
+			bad("folder %s: is named again, or after one that is in it", f.Path)
+		}
 		if !cleanPath(f.Path) || strings.Count(f.Path, "/") < 2 {
 			bad("folder %q: want a clean absolute path of letters, digits and . _ + -, below a folder of the system", f.Path)
 		}

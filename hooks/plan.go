@@ -18,7 +18,7 @@ func Plan(e Event, c Config) []Step {
 	case e.Action == Rollback: // its steps stand in the journal
 		return nil
 	case e.Phase == PreInstall:
-		return slices.Concat(planParents(c), planAccount(e, c))
+		return appendFolder(planAccount(e, c), Step{Kind: Dir, Path: path.Dir(c.Program), Mode: 0o755, AsIs: true})
 	case e.Phase == PostInstall && e.Action != "":
 		return planInstalled(e, c)
 	case e.Phase == PreRemove && e.Action == Remove:
@@ -31,14 +31,16 @@ func Plan(e Event, c Config) []Step {
 	return nil
 }
 
-// planParents makes the folders above the program's, which nobody owns: /opt.
-func planParents(c Config) []Step {
-	var steps []Step
-	for dir := path.Dir(c.Program); dir != "/"; dir = path.Dir(dir) {
-		steps = append(steps, Step{Kind: Dir, Path: dir, Mode: 0o755, AsIs: true})
+// appendFolder appends a step about a folder, after steps that make those above
+// it, which are left as they are: /opt, which nobody owns.
+func appendFolder(steps []Step, s Step) []Step {
+	if dir := path.Dir(s.Path); dir != "/" {
+		steps = appendFolder(steps, Step{Kind: Dir, Path: dir, Mode: 0o755, AsIs: true})
 	}
-	slices.Reverse(steps)
-	return steps
+	if slices.ContainsFunc(steps, func(p Step) bool { return p.Kind == Dir && p.Path == s.Path }) {
+		return steps
+	}
+	return append(steps, s)
 }
 
 // planAccount makes the package's own account, which owns the payload, whatever
@@ -71,20 +73,21 @@ func planInstalled(e Event, c Config) []Step {
 	steps := []Step{{Kind: Synced, Path: c.Program}} // rpm does not wait for the disk
 	steps = append(steps, planAccount(e, c)...)
 	steps = append(steps, Step{Kind: Owners, Path: c.Program + "/etc/layout.json"})
-	steps = append(steps, planFolders(c, chosen(e, c))...)
-	steps = append(steps, planDropIns(c, chosen(e, c))...)
+	for _, f := range planFolders(c, chosen(e, c)) {
+		steps = appendFolder(steps, f)
+	}
+	steps = appendDropIns(steps, c, chosen(e, c))
 	steps = append(steps,
 		planState(c, Installed{Format: 1, Version: c.Version, User: chosen(e, c), Units: names}),
 		Step{Kind: File, Path: c.State() + "/" + failedFile, Absent: true})
 	steps = append(steps, planReload(e)...)
 
-	var fresh, kept, enable, start []string
+	var kept, enable, start []string
 	for _, u := range c.Units {
 		if e.changes() && (e.Was.Version == "" || slices.Contains(e.Was.Units, u.Name)) {
 			kept = append(kept, u.Name)
 			continue
 		}
-		fresh = append(fresh, u.Name)
 		if u.Enable {
 			enable = append(enable, u.Name)
 		}
@@ -103,7 +106,7 @@ func planInstalled(e Event, c Config) []Step {
 	steps = appendUnits(steps, Step{Kind: Active, Units: start})
 	if e.Action == Install && len(c.Start) > 0 {
 		argv := append([]string{path.Join(c.Program, c.Start[0])}, c.Start[1:]...)
-		steps = append(steps, Step{Kind: Command, Argv: argv, Units: fresh})
+		steps = append(steps, Step{Kind: Command, Argv: argv, Units: names[:min(1, len(names))]}) // the first stands for the product
 	}
 	return steps
 }
@@ -129,28 +132,28 @@ func planRemove(e Event, c Config) []Step {
 		steps = appendUnits(steps, Step{Kind: Active, Units: names, Absent: true})
 	}
 	steps = appendUnits(steps, Step{Kind: Enabled, Units: names, Absent: true})
-	steps = append(steps, planDropIns(c, "")...)
+	steps = appendDropIns(steps, c, "")
 	steps = append(steps,
 		planState(c, Installed{Format: 1, User: e.Was.User}),
 		Step{Kind: File, Path: c.State() + "/" + failedFile, Absent: true})
 	return append(steps, planReload(e)...)
 }
 
-// planDropIns lets the units that run as the account run as the chosen one.
-func planDropIns(c Config, user string) []Step {
-	var steps []Step
+// appendDropIns lets the units that run as the account run as the chosen one.
+func appendDropIns(steps []Step, c Config, user string) []Step {
 	for _, u := range c.Units {
 		if !u.RunAs {
 			continue
 		}
 		dir := "/etc/systemd/system/" + u.Name + ".d"
-		file := Step{Kind: File, Path: dir + "/vpkg-account.conf", Mode: 0o644, Text: "[Service]\nUser=" + user + "\n"}
+		file := Step{Kind: File, Path: dir + "/vpkg-account.conf"}
 		if user == "" {
-			file.Absent, file.Text = true, ""
+			file.Absent = true
 			steps = append(steps, file, Step{Kind: Dir, Path: dir, Absent: true})
 			continue
 		}
-		steps = append(steps, Step{Kind: Dir, Path: dir, Mode: 0o755, AsIs: true}, file)
+		file.Mode, file.Text = 0o644, "[Service]\nUser="+user+"\n"
+		steps = append(appendFolder(steps, Step{Kind: Dir, Path: dir, Mode: 0o755, AsIs: true}), file)
 	}
 	return steps
 }

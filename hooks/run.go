@@ -47,7 +47,7 @@ type run struct {
 }
 
 func (r *run) run(steps []Step) error {
-	if err := r.lock(); err != nil {
+	if err := r.mayFail(r.lock()); err != nil {
 		return err
 	}
 	if err := r.open(); err != nil {
@@ -59,25 +59,45 @@ func (r *run) run(steps []Step) error {
 	case r.e.Phase == PostTrans:
 		return r.finish(steps)
 	}
-	r.pickUp()
+	if err := r.mayFail(r.pickUp()); err != nil {
+		return err
+	}
 	end := len(steps) // of what is undone when a step fails
 	for end > 0 && steps[end-1].live() && r.e.Phase == PostInstall {
 		end--
 	}
-	for _, s := range steps[:end] {
-		err := r.step(s)
-		if err == nil {
-			continue
-		}
-		err = fmt.Errorf("%s: %w", s, err)
-		if r.e.removal() {
-			r.note(err)
-			continue
-		}
+	err := r.steps(steps[:end])
+	var starts []Step
+	if err == nil {
+		starts, err = r.commit(steps[end:])
+		err = r.mayFail(err)
+	}
+	if err != nil {
 		r.undo(r.j.Kept) // nothing in it is live
 		return errors.Join(err, r.save())
 	}
-	return r.commit(steps[end:])
+	return r.start(starts)
+}
+
+func (r *run) steps(steps []Step) error {
+	for _, s := range steps {
+		if err := r.step(s); err != nil {
+			if err := r.mayFail(fmt.Errorf("%s: %w", s, err)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// mayFail notes an error on the way out of a package, where everything else is
+// done all the same, and returns it elsewhere.
+func (r *run) mayFail(err error) error {
+	if err == nil || !r.e.removal() || r.e.Action == Rollback {
+		return err
+	}
+	r.note(err)
+	return nil
 }
 
 // step does one step, unless it is so already.
@@ -88,7 +108,7 @@ func (r *run) step(s Step) error {
 	}
 	if undo.Kind != "" {
 		r.j.Undo = append(r.j.Undo, undo)
-		if err := r.save(); err != nil {
+		if err := r.mayFail(r.save()); err != nil {
 			return err
 		}
 	}
@@ -101,17 +121,22 @@ func (r *run) step(s Step) error {
 }
 
 // commit ends the event: what it did is no longer undone, or is kept until a
-// later call. Then it does the steps that start the product.
-func (r *run) commit(starts []Step) error {
+// later call. It returns the starts that are now to be done.
+func (r *run) commit(starts []Step) ([]Step, error) {
+	j := r.j
 	if r.e.Open {
 		r.j.Kept = len(r.j.Undo)
-		return r.save()
+		if err := r.save(); err != nil {
+			r.j = j
+			return nil, err
+		}
+		return nil, nil
 	}
 	var now, pending []Step
 	for _, s := range starts {
 		do, undo, need, err := r.look(s)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s, err)
+			return nil, fmt.Errorf("%s: %w", s, err)
 		}
 		if !need {
 			continue
@@ -128,8 +153,15 @@ func (r *run) commit(starts []Step) error {
 			now, pending = append(now, s), append(pending, s)
 		}
 	}
+	if len(now) == 0 {
+		return nil, r.forget()
+	}
 	r.j = journal{Format: 1, Event: r.e, Pending: pending}
-	return r.doPending(now)
+	if err := r.save(); err != nil {
+		r.j = j
+		return nil, err
+	}
+	return now, nil
 }
 
 // finishes reports whether the event does the starts that an earlier one left.
@@ -137,17 +169,14 @@ func (r *run) finishes() bool {
 	return !r.e.Offline && (r.e.Phase == PostInstall || r.e.Phase == PostTrans || r.e.Action == Rollback)
 }
 
-// doPending does the steps for which the journal's Pending stands.
-func (r *run) doPending(steps []Step) error {
-	if len(steps) == 0 {
-		return r.forget()
-	}
-	if err := r.save(); err != nil {
-		return err
+// start does the starts for which the journal's Pending stands.
+func (r *run) start(starts []Step) error {
+	if len(starts) == 0 {
+		return nil
 	}
 	r.unlock()
 	var errs []error
-	for _, s := range steps {
+	for _, s := range starts {
 		do, _, need, err := r.look(s)
 		if err == nil && need {
 			r.log.Info("doing", "step", do.String())
@@ -160,7 +189,10 @@ func (r *run) doPending(steps []Step) error {
 	if err := r.lock(); err != nil || len(errs) > 0 {
 		return errors.Join(append(errs, err)...)
 	}
-	return r.forget()
+	if err := r.forget(); err != nil {
+		r.log.Warn("a later call will start again what runs already", "error", err)
+	}
+	return nil
 }
 
 // finish does what needs no journal, and the starts that an earlier event left.
@@ -171,14 +203,15 @@ func (r *run) finish(steps []Step) error {
 			r.note(fmt.Errorf("%s: %w", s, err))
 		}
 	}
-	if len(r.j.Pending) == 0 || !r.finishes() {
+	if !r.finishes() {
 		return nil
 	}
-	return r.doPending(r.j.Pending)
+	return r.start(r.j.Pending)
 }
 
-// pickUp deals with what an earlier run left.
-func (r *run) pickUp() {
+// pickUp deals with what an earlier run left, and begins the journal: that it is
+// there says that the event has not ended.
+func (r *run) pickUp() error {
 	was := r.j.Event
 	same := was.Package == r.e.Package && was.Version == r.e.Version && was.Phase == r.e.Phase && was.Action == r.e.Action
 	if len(r.j.Undo) > r.j.Kept && !same {
@@ -189,16 +222,18 @@ func (r *run) pickUp() {
 		r.j.Undo, r.j.Kept = nil, 0
 	}
 	r.j.Format, r.j.Event = 1, r.e
+	return r.save()
 }
 
 // rollBack undoes everything that is open.
 func (r *run) rollBack() error {
 	starts := append(r.undo(0), r.j.Pending...)
-	if !r.finishes() {
-		starts = nil
-	}
 	r.j = journal{Format: 1, Event: r.e, Pending: starts}
-	if err := r.doPending(starts); err != nil {
+	end := r.save
+	if len(starts) == 0 || !r.finishes() {
+		starts, end = nil, r.forget
+	}
+	if err := errors.Join(end(), r.start(starts)); err != nil {
 		return err
 	}
 	// Of a package that never was installed nothing stays; else these fail.
@@ -283,9 +318,6 @@ func (r *run) open() error {
 }
 
 func (r *run) save() error {
-	if len(r.j.Undo) == 0 && len(r.j.Pending) == 0 && !r.e.Open {
-		return r.forget()
-	}
 	if err := writeJSON(r.System, r.dir+journalFile, r.j); err != nil {
 		return fmt.Errorf("writing the journal: %w", err)
 	}
