@@ -25,7 +25,12 @@ func inspectCommand() *cobra.Command {
 package. Every digest that the package carries is checked.`,
 		Example: `  vpkg inspect dist/illumio-ven-25.2.20-10.el8.x86_64.rpm
   vpkg inspect --json x.deb | jq -r .entries[].path`,
-		Args: usageArgs(cobra.ExactArgs(1)),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{fmt.Errorf("inspect: want one package file, found %d", len(args))}
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			format, p, err := readPackage(cmd.Context(), args[0])
 			if err != nil {
@@ -139,7 +144,7 @@ func printPackage(w io.Writer, format string, p *packaging.Package) error {
 	b := new(strings.Builder)
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(b, "%-13s%s\n", name, value)
+			fmt.Fprintf(b, "%-13s %s\n", name, value)
 		}
 	}
 	line("Format", format)
@@ -212,7 +217,8 @@ func indent(s string) string {
 
 // entryLine shows an entry as ls -l would.
 func entryLine(e *packaging.Entry) string {
-	s := fmt.Sprintf("  %s %-16s %10d %s", e.Mode, e.OwnerName()+":"+e.GroupName(), e.Size, e.Path)
+	mode := strings.ToLower(e.Mode.String()[:1]) + e.Mode.String()[1:] // a link is l
+	s := fmt.Sprintf("  %s %-16s %10d %s", mode, e.OwnerName()+":"+e.GroupName(), e.Size, e.Path)
 	if e.Target != "" {
 		s += " -> " + e.Target
 	}
