@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,10 +99,6 @@ func (o *buildOptions) run(ctx context.Context, stdout io.Writer) (err error) {
 	// Buffers are reused; a small heap is worth more than a little less collecting.
 	debug.SetGCPercent(20)
 
-	targets, err := manifest.Select(o.os, o.arch)
-	if err != nil {
-		return usageError{err}
-	}
 	if o.jobs < 1 {
 		return usageError{fmt.Errorf("--jobs %d: want 1 or more", o.jobs)}
 	}
@@ -110,18 +107,22 @@ func (o *buildOptions) run(ctx context.Context, stdout io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cleanup()) }()
-	r, err := o.resolver(cache)
+	src, err := o.source(cache)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
+	defer func() { err = errors.Join(err, src.close()) }()
+	targets, err := manifest.Select(o.os, src.arch)
+	if err != nil {
+		return usageError{err}
+	}
 	store, err := o.store(cache)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 
-	jobs, err := o.resolve(ctx, r, store, targets)
+	jobs, err := o.resolve(ctx, src, store, targets)
 	if err != nil {
 		return err
 	}
@@ -132,7 +133,7 @@ func (o *buildOptions) run(ctx context.Context, stdout io.Writer) (err error) {
 	var bundle string
 	if o.bundle {
 		p := jobs[0].Package
-		if bundle, err = dist.Bundle(o.out, p.Name, r.Manifest.Version.String(), p.Date, artifacts); err != nil {
+		if bundle, err = dist.Bundle(o.out, p.Name, cmp.Or(src.version, p.EVR()), p.Date, artifacts); err != nil {
 			return err
 		}
 	}
@@ -149,14 +150,25 @@ func cacheDir() (dir string, cleanup func() error, err error) {
 	return dir, func() error { return os.RemoveAll(dir) }, err
 }
 
-// resolver reads the manifest.
-func (o *buildOptions) resolver(cache string) (*manifest.Resolver, error) {
+// A source is a manifest that was read.
+type source struct {
+	resolve func(context.Context, manifest.Target) (*packaging.Package, error)
+	close   func() error
+	version string   // of all packages; empty means the first one's
+	arch    []string // what --arch says, or the manifest
+}
+
+// source reads the manifest.
+func (o *buildOptions) source(cache string) (*source, error) {
 	var date time.Time
 	if s := os.Getenv("SOURCE_DATE_EPOCH"); s != "" {
 		var err error
 		if date, err = manifest.ParseEpoch(s); err != nil {
 			return nil, err
 		}
+	}
+	if o.manifest != "" && manifest.IsNFPM(o.manifest) {
+		return o.nfpm(date)
 	}
 	m, err := openManifest(o.manifest)
 	if err != nil {
@@ -167,14 +179,32 @@ func (o *buildOptions) resolver(cache string) (*manifest.Resolver, error) {
 			return nil, usageError{fmt.Errorf("--version: %w", err)}
 		}
 	}
-	source := programs.Source{Dir: filepath.Join(cache, "programs")}
-	return &manifest.Resolver{
+	programs := programs.Source{Dir: filepath.Join(cache, "programs")}
+	r := &manifest.Resolver{
 		Manifest: m, Payload: o.payload, Date: date,
 		Programs: func(ctx context.Context, name, goarch string) (manifest.Program, error) {
-			p, err := source.Get(ctx, name, "linux", goarch)
+			p, err := programs.Get(ctx, name, "linux", goarch)
 			return manifest.Program{Body: p, Size: p.Size, SHA256: p.SHA256}, err
 		},
-	}, nil
+	}
+	return &source{r.Resolve, r.Close, m.Version.String(), o.arch}, nil
+}
+
+// nfpm reads an nfpm.yaml, which says its version, files and architecture itself.
+func (o *buildOptions) nfpm(date time.Time) (*source, error) {
+	if o.version != "" || o.payload != "" {
+		return nil, usageError{errors.New("--version and --payload are for a vpkg.yaml; an nfpm.yaml says them itself")}
+	}
+	n, err := manifest.OpenNFPM(o.manifest, os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	n.Date = date
+	arch := o.arch
+	if len(arch) == 0 && n.Arch() != "" {
+		arch = []string{n.Arch()}
+	}
+	return &source{n.Resolve, func() error { return nil }, "", arch}, nil
 }
 
 // openManifest reads the named manifest, or vpkg.yaml, or the built-in product's.
@@ -196,14 +226,14 @@ func (o *buildOptions) store(cache string) (*payload.Store, error) {
 }
 
 // resolve makes the package of each target.
-func (o *buildOptions) resolve(ctx context.Context, r *manifest.Resolver, store *payload.Store, targets []manifest.Target) ([]dist.Job, error) {
+func (o *buildOptions) resolve(ctx context.Context, src *source, store *payload.Store, targets []manifest.Target) ([]dist.Job, error) {
 	compression, err := manifest.ParseCompression(o.compression)
 	if o.compression != "" && err != nil {
 		return nil, usageError{fmt.Errorf("--compression: %w", err)}
 	}
 	var jobs []dist.Job
 	for _, t := range targets {
-		p, err := r.Resolve(ctx, t)
+		p, err := src.resolve(ctx, t)
 		if err != nil {
 			return nil, err
 		}
