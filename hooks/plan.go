@@ -99,6 +99,9 @@ func planInstalled(e Event, c Config) []Step {
 	steps = appendUnits(steps, Step{Kind: Enabled, Units: gone, Absent: true})
 	steps = appendUnits(steps, Step{Kind: Enabled, Units: enable})
 	if e.Offline {
+		if e.changes() {
+			steps = appendMonitored(steps, c, "try-restart")
+		}
 		return steps
 	}
 	steps = appendUnits(steps, Step{Kind: Active, Units: gone, Absent: true})
@@ -109,6 +112,16 @@ func planInstalled(e Event, c Config) []Step {
 		steps = append(steps, Step{Kind: Command, Argv: argv, Units: names[:min(1, len(names))]}) // the first stands for the product
 	}
 	return steps
+}
+
+// appendMonitored lets the platform part see to the components that a container
+// without systemd runs by itself, which is as offline as an image. In an image or
+// a chroot nothing runs, and it does nothing.
+func appendMonitored(steps []Step, c Config, verb string) []Step {
+	if len(c.Components) == 0 {
+		return steps
+	}
+	return append(steps, Step{Kind: Command, Argv: []string{c.Program + "/bin/vpkg-hook", "platform", verb}})
 }
 
 // planFolders makes and repairs the folders beside the payload. Those of the
@@ -128,7 +141,9 @@ func planFolders(c Config, user string) []Step {
 func planRemove(e Event, c Config) []Step {
 	var steps []Step
 	names := unitNames(c.Units)
-	if !e.Offline {
+	if e.Offline {
+		steps = appendMonitored(steps, c, "stop")
+	} else {
 		steps = appendUnits(steps, Step{Kind: Active, Units: names, Absent: true})
 	}
 	steps = appendUnits(steps, Step{Kind: Enabled, Units: names, Absent: true})

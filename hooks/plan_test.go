@@ -96,6 +96,39 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// In a container without systemd the components are stopped with the package,
+// and restarted with its version.
+func TestPlanComponents(t *testing.T) {
+	for _, tc := range []struct {
+		event hooks.Event
+		want  string // the verb; empty for none
+	}{
+		{hooks.Event{Phase: hooks.PostInstall, Action: hooks.Install, Offline: true}, ""},
+		{hooks.Event{Phase: hooks.PostInstall, Action: hooks.Upgrade, Was: installed("1"), Offline: true}, "try-restart"},
+		{hooks.Event{Phase: hooks.PostInstall, Action: hooks.Downgrade, Was: installed("3"), Offline: true}, "try-restart"},
+		{hooks.Event{Phase: hooks.PostInstall, Action: hooks.Upgrade, Was: installed("1")}, ""},
+		{hooks.Event{Phase: hooks.PreRemove, Action: hooks.Remove, Offline: true}, "stop"},
+		{hooks.Event{Phase: hooks.PreRemove, Action: hooks.Remove}, ""},
+		{hooks.Event{Phase: hooks.PreRemove, Action: hooks.Upgrade, Offline: true}, ""},
+	} {
+		c := config("2")
+		c.Components = []hooks.Component{{Name: "venAgentMgr"}}
+		got := ""
+		for _, s := range hooks.Plan(tc.event, c) {
+			if s.Kind == hooks.Command && s.Argv[0] == "/opt/illumio_ven/bin/vpkg-hook" {
+				got += strings.Join(s.Argv[1:], " ")
+			}
+		}
+		want := tc.want
+		if want != "" {
+			want = "platform " + want
+		}
+		if got != want {
+			t.Errorf("%+v: the platform part is called with %q, want %q", tc.event, got, want)
+		}
+	}
+}
+
 // A plan without an account, folders and units has no empty steps.
 func TestPlanSmall(t *testing.T) {
 	c := hooks.Config{Format: 1, Name: "tool", Version: "1", Program: "/opt/vendor/tool"}

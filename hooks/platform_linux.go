@@ -18,6 +18,9 @@ import (
 // product's unit: systemd starts them when ExecStart has ended, so that nothing
 // waits for itself.
 //
+// try-restart is for the events of a package: it restarts what runs without
+// systemd, which restarts units itself.
+//
 // Without systemd, start leaves `vpkg-agent monitor` running, which supervises
 // the components. On a system that is not the running one, such as a chroot or
 // an image being built, nothing is started or stopped, as with systemctl.
@@ -36,7 +39,10 @@ func (p Platform) Run(ctx context.Context, args []string) int {
 		s = p.monitor()
 	}
 	switch verb := args[0]; verb {
-	case "start", "stop", "restart":
+	case "start", "stop", "restart", "try-restart":
+		if verb == "try-restart" && around.Booted {
+			return platformDone
+		}
 		if why := away(around); why != "" {
 			p.print("%s: %s: nothing to %s\n", p.Config.Name, why, verb)
 			return platformDone
@@ -49,6 +55,15 @@ func (p Platform) Run(ctx context.Context, args []string) int {
 }
 
 func (p Platform) change(ctx context.Context, s supervisor, verb string) int {
+	if verb == "try-restart" {
+		states, err := s.states(ctx)
+		if err != nil {
+			return p.fail(verb, err)
+		}
+		if summary(states) == StateStopped {
+			return platformDone
+		}
+	}
 	if verb != "start" {
 		if status := p.stop(ctx, s); status != platformDone || verb == "stop" {
 			return status

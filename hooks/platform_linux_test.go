@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -55,9 +56,12 @@ func newBox(t *testing.T) *box {
 	if err := os.WriteFile(filepath.Join(c.Program, "etc", "hook.json"), text, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	build := exec.Command("go", "build", "-o", filepath.Join(c.Program, MonitorProgram), "github.com/vpkg/vpkg/cmd/vpkg-agent")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	agent, err := builtAgent()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(c.Program, MonitorProgram), agent, 0o755); err != nil {
+		t.Fatal(err)
 	}
 	for _, comp := range c.Components {
 		if err := os.Symlink("vpkg-agent", filepath.Join(c.Program, comp.ProgramPath())); err != nil {
@@ -72,6 +76,20 @@ func newBox(t *testing.T) *box {
 	})
 	return b
 }
+
+// builtAgent compiles vpkg-agent, once for all tests.
+var builtAgent = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "vpkg-agent-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	name := filepath.Join(dir, "vpkg-agent")
+	if out, err := exec.Command("go", "build", "-o", name, "github.com/vpkg/vpkg/cmd/vpkg-agent").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building vpkg-agent: %w\n%s", err, out)
+	}
+	return os.ReadFile(name)
+})
 
 // call runs one verb and checks what it says.
 func (b *box) call(f func(context.Context, supervisor) int, status int, stdout string) {
