@@ -86,7 +86,7 @@ type extraction struct {
 	t      *Tree
 	names  names
 	groups map[string][]int // places in t.Files by the path that others link to
-	count  int            // entries so far
+	count  int              // entries so far
 	spool  *os.File
 	bytes  int64 // written to spool
 	h      hash.Hash

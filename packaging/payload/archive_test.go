@@ -125,7 +125,8 @@ func TestHostileArchives(t *testing.T) {
 		{"absolute link", tarOf(t, link("a", "/etc/passwd")), ArchiveOptions{}, `entry "a": link to the absolute path "/etc/passwd" leads out of the archive`},
 		{"link out", tarOf(t, link("a/b", "../../x")), ArchiveOptions{}, `entry "a/b": link to "../../x" leads out of the archive`},
 		{
-			"link out through another", tarOf(t, dir("top"), link("x/y/z/in", "../../../top"), link("x/y/z/out", "in/../../secret")), ArchiveOptions{},
+			"link out through another", tarOf(t, dir("top"), link("x/y/z/in", "../../../top"), link("x/y/z/out", "in/../../secret")),
+			ArchiveOptions{},
 			`entry "x/y/z/out": link to "in/../../secret" leads out of the archive`,
 		},
 		{"links in a circle", tarOf(t, link("a", "b"), link("b", "a")), ArchiveOptions{}, `entry "a": link to "b" leads through too many other links`},

@@ -176,7 +176,7 @@ func (r *frameReader) Read(p []byte) (int, error) {
 func (r *frameReader) WriteTo(w io.Writer) (n int64, err error) {
 	buf := make([]byte, copySize)
 	for {
-		m, err := io.CopyBuffer(w, struct{ io.Reader }{r.part}, buf)
+		m, err := io.CopyBuffer(w, r.part, buf)
 		n += m
 		if err != nil {
 			return n, err

@@ -83,7 +83,7 @@ func readFS(ctx context.Context, dir string, fsys fs.FS, jobs int) (*Tree, error
 		links = append(links, g)
 	}
 	t.finish(links)
-	err = parallel(ctx, len(t.Files), jobs, func(i int) error {
+	err = parallelErr(ctx, len(t.Files), jobs, func(i int) error {
 		if f := &t.Files[i]; f.Mode.IsRegular() && f.HardLink == "" {
 			return nameIn(dir, f.Path, f.hash(fsys))
 		}

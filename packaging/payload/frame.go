@@ -41,7 +41,7 @@ type frame struct {
 }
 
 func newStoredFrame(c *codec, plain []byte) *frame {
-	f := &frame{plain: int64(len(plain)), stored: c.stored(nil, plain)}
+	f := &frame{plain: int64(len(plain)), stored: c.stored([]byte{}, plain)}
 	f.size = int64(len(f.stored))
 	f.id = sha256.Sum256(f.stored)
 	copy(f.head[:], f.stored)
@@ -67,46 +67,43 @@ func (f *frame) open(s *Store) (*os.File, error) {
 	return file, nil
 }
 
-// errNotStored is lookup's error for a frame that has to be made.
-var errNotStored = errors.New("not in the store")
-
 // lookup finds a frame and checks every byte of it. A frame that is not what it
 // was when it was made is as good as none: it is made again, and replaced.
-func (s *Store) lookup(key packaging.Digest) (*frame, error) {
+func (s *Store) lookup(key packaging.Digest) (*frame, bool) {
 	path := s.path("frames", key)
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, errNotStored
+		return nil, false
 	}
 	defer file.Close()
 	fi, err := file.Stat()
 	if err != nil || fi.Size() < trailerSize {
-		return nil, errNotStored
+		return nil, false
 	}
 	f := &frame{key: key, size: fi.Size() - trailerSize}
 	var trailer [trailerSize]byte
 	if _, err := file.ReadAt(trailer[:], f.size); err != nil {
-		return nil, errNotStored
+		return nil, false
 	}
 	f.plain = int64(binary.BigEndian.Uint64(trailer[8:])) //nolint:gosec // compared below
 	if f.plain < 0 || f.plain > frameSize || string(trailer[:48]) != string(f.trailer()) {
-		return nil, errNotStored
+		return nil, false
 	}
 	if _, err := file.ReadAt(f.head[:], 0); err != nil {
-		return nil, errNotStored
+		return nil, false
 	}
 	h := sha256.New()
 	if _, err := io.CopyN(h, file, f.size+48); err != nil {
-		return nil, errNotStored
+		return nil, false
 	}
 	f.id = packaging.Digest(h.Sum(nil))
 	if string(f.id[:]) != string(trailer[48:]) {
-		return nil, errNotStored
+		return nil, false
 	}
 	if now := time.Now(); now.Sub(fi.ModTime()) > time.Hour { // eviction is no more precise than this
 		_ = os.Chtimes(path, now, now) // without it the frame is only evicted sooner
 	}
-	return f, nil
+	return f, true
 }
 
 // make compresses plain into a temporary file, and returns its name.

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 
 	"github.com/vpkg/vpkg/packaging"
@@ -50,7 +49,7 @@ func (s *Store) MD5s(ctx context.Context, l packaging.Layout, jobs int) (map[pac
 		}
 	}
 	var mu sync.Mutex
-	err := parallel(ctx, len(entries), jobs, func(i int) error {
+	err := parallelErr(ctx, len(entries), jobs, func(i int) error {
 		sum, err := md5Of(entries[i])
 		if err != nil {
 			return err
@@ -126,51 +125,4 @@ func (s *Store) writePairs(a, b map[packaging.Digest][16]byte) error {
 		return errors.Join(fmt.Errorf("frame store: %w", err), os.Remove(file.Name()))
 	}
 	return nil
-}
-
-// parallel calls f with 0 to n-1, jobs at a time; 0 means as many as there are
-// processors. It returns the error of the smallest number, and starts nothing
-// after an error or when ctx is done.
-func parallel(ctx context.Context, n, jobs int, f func(i int) error) error {
-	if jobs <= 0 {
-		jobs = runtime.GOMAXPROCS(0)
-	}
-	var (
-		mu    sync.Mutex
-		next  int
-		first = n
-		err   error
-		wg    sync.WaitGroup
-	)
-	take := func() (int, bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		if next >= n || err != nil || ctx.Err() != nil {
-			return 0, false
-		}
-		next++
-		return next - 1, true
-	}
-	for range min(jobs, n) {
-		wg.Go(func() {
-			for {
-				i, ok := take()
-				if !ok {
-					return
-				}
-				if e := f(i); e != nil {
-					mu.Lock()
-					if i < first {
-						first, err = i, e
-					}
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if err != nil {
-		return err
-	}
-	return ctx.Err()
 }

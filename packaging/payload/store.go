@@ -35,8 +35,9 @@ type Store struct {
 	lock    *os.File
 	private bool // the folder goes with the Store
 
-	mu   sync.Mutex
-	free [][]byte // buffers of frameSize that a Writer has given back
+	mu       sync.Mutex
+	buffers  [][]byte             // of frameSize, that a Writer has given back
+	encoders map[string][]encoder // likewise, by the codec's id
 }
 
 // layoutVersion is part of the folder's name: another layout gets another folder.
@@ -61,7 +62,8 @@ func OpenStore(dir string, limit int64) (*Store, error) {
 // TempStore opens a store of its own in the folder for temporary files. Close
 // removes it.
 func TempStore() (*Store, error) {
-	dir, err := os.MkdirTemp("", "vpkg-frames-*")
+	removeAbandonedStores()
+	dir, err := os.MkdirTemp("", tempStores)
 	if err != nil {
 		return nil, fmt.Errorf("making a frame store: %w", err)
 	}
@@ -124,6 +126,30 @@ func (s *Store) removeAbandoned() {
 	for _, f := range files {
 		if fi, err := f.Info(); err == nil && time.Since(fi.ModTime()) > abandoned {
 			_ = os.Remove(filepath.Join(dir, f.Name())) // perhaps another process was faster
+		}
+	}
+}
+
+// tempStores is the pattern of the folders that TempStore makes.
+const tempStores = "vpkg-frames-*"
+
+// removeAbandonedStores removes the TempStores of interrupted processes: old ones
+// that nobody has locked. It is not an error when it cannot.
+func removeAbandonedStores() {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), tempStores))
+	for _, dir := range dirs {
+		fi, err := os.Stat(dir)
+		if err != nil || time.Since(fi.ModTime()) < abandoned {
+			continue
+		}
+		lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0) //nolint:gosec // a folder of our name
+		if err != nil {
+			continue // somebody else's
+		}
+		abandoned := own(lock) == nil
+		_ = lock.Close() // was only opened for its lock
+		if abandoned {
+			_ = os.RemoveAll(dir) // perhaps another process was faster
 		}
 	}
 }
@@ -198,28 +224,56 @@ func (s *Store) publish(temp, kind string, key packaging.Digest) error {
 		}
 		err = os.Rename(temp, path)
 	}
-	if err != nil {
-		return fmt.Errorf("frame store: %w", err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if _, ok := s.lookup(key); ok && kind == "frames" { // Windows does not replace a file that is open
+		return os.Remove(temp)
+	}
+	return fmt.Errorf("frame store: %w", err)
 }
 
 // buffer gives a buffer of frameSize.
 func (s *Store) buffer() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n := len(s.free); n > 0 {
-		b := s.free[n-1]
-		s.free = s.free[:n-1]
-		return b
+	n := len(s.buffers)
+	if n == 0 {
+		return make([]byte, frameSize)
 	}
-	return make([]byte, frameSize)
+	b := s.buffers[n-1]
+	s.buffers = s.buffers[:n-1]
+	return b
 }
 
-func (s *Store) giveBack(b []byte) {
+// encoder gives an encoder of c.
+func (s *Store) encoder(c *codec) (encoder, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.free = append(s.free, b)
+	free := s.encoders[c.id]
+	if len(free) == 0 {
+		return c.newEncoder()
+	}
+	s.encoders[c.id] = free[:len(free)-1]
+	return free[len(free)-1], nil
+}
+
+// keepBuffer keeps a buffer for the next Writer, so that a build of many packages
+// needs no more memory than that of one.
+func (s *Store) keepBuffer(b []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.buffers = append(s.buffers, b)
+}
+
+// keepEncoder keeps an encoder likewise.
+func (s *Store) keepEncoder(c *codec, e encoder) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.encoders == nil {
+		s.encoders = map[string][]encoder{}
+	}
+	s.encoders[c.id] = append(s.encoders[c.id], e)
 }
 
 // digestOf is the SHA-256 of parts, each ended by a zero byte.

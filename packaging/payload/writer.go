@@ -187,18 +187,24 @@ func (w *Writer) largeBody(e *packaging.Entry) error {
 		return err
 	}
 	n, each := cut(e.Size)
-	missing := make(map[int]*frame, n)
+	keys := make([]packaging.Digest, n)
+	found := make([]*frame, n)
 	for i := range n {
 		offset := int64(i) * each
-		key := bodyKey(&w.c, e.SHA256, offset, min(each, e.Size-offset))
-		f, ok := w.made[key]
-		if !ok {
-			var err error
-			if f, err = w.s.lookup(key); err != nil {
-				f = &frame{key: key}
-				missing[i] = f
-				w.made[key] = f
-			}
+		keys[i] = bodyKey(&w.c, e.SHA256, offset, min(each, e.Size-offset))
+		found[i] = w.made[keys[i]]
+	}
+	parallel(n, cap(w.buffers)-1, func(i int) {
+		if found[i] == nil {
+			found[i], _ = w.s.lookup(keys[i])
+		}
+	})
+	missing := make(map[int]*frame, n)
+	for i, f := range found {
+		if f == nil {
+			f = &frame{key: keys[i]}
+			missing[i] = f
+			w.made[keys[i]] = f
 		}
 		w.frames = append(w.frames, f)
 	}
@@ -329,7 +335,7 @@ func (w *Writer) end() {
 	close(w.buffers)
 	for b := range w.buffers {
 		if b != nil {
-			w.s.giveBack(b[:frameSize])
+			w.s.keepBuffer(b[:frameSize])
 		}
 	}
 }
@@ -375,30 +381,35 @@ func (w *Writer) send(j job) error {
 
 // work makes frames until there are no more.
 func (w *Writer) work() {
-	e, err := w.c.newEncoder()
-	if err != nil {
-		w.fail(err)
-	}
+	var e encoder // needed only for frames that are not in the store
 	for j := range w.jobs {
 		if w.Err() == nil {
-			if err := w.makeFrame(e, j); err != nil {
+			if err := w.makeFrame(&e, j); err != nil {
 				w.fail(err)
 			}
 		}
 		w.buffers <- j.plain
 	}
+	if e != nil {
+		w.s.keepEncoder(&w.c, e)
+	}
 }
 
-func (w *Writer) makeFrame(e encoder, j job) error {
+func (w *Writer) makeFrame(e *encoder, j job) (err error) {
 	if j.body == nil {
 		key := packedKey(&w.c, j.plain)
-		if f, err := w.s.lookup(key); err == nil {
+		if f, ok := w.s.lookup(key); ok {
 			*j.f = *f
 			return nil
 		}
 		j.f.key = key
 	}
-	temp, err := j.f.make(w.s, e, j.plain)
+	if *e == nil {
+		if *e, err = w.s.encoder(&w.c); err != nil {
+			return err
+		}
+	}
+	temp, err := j.f.make(w.s, *e, j.plain)
 	if err != nil {
 		return err
 	}

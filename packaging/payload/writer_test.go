@@ -2,12 +2,19 @@ package payload
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/vpkg/vpkg/packaging"
@@ -17,19 +24,31 @@ import (
 type content struct {
 	b     []byte
 	opens int
+	read  func() // called before each Read, if not nil
 }
 
 func (c *content) Open() (io.ReadCloser, error) {
 	c.opens++
-	return io.NopCloser(bytes.NewReader(c.b)), nil
+	r := io.Reader(bytes.NewReader(c.b))
+	if c.read != nil {
+		r = readerFunc(func(p []byte) (int, error) {
+			c.read()
+			return bytes.NewReader(c.b).Read(p)
+		})
+	}
+	return io.NopCloser(r), nil
 }
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // someBytes are n bytes that compress to about half, the same for the same seed.
 func someBytes(n int, seed uint64) []byte {
 	r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // test data
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(r.Uint32()) & 0x1f & byte(i>>8)
+	b := make([]byte, n, n+8)
+	for i := 0; i < n; i += 8 {
+		binary.LittleEndian.PutUint64(b[i:i+8], r.Uint64()&0x0f3f000f3f0f0f00)
 	}
 	return b
 }
@@ -45,13 +64,18 @@ type step struct {
 	body   *packaging.Entry
 }
 
-// someSteps are headers, small and large bodies; the second result is all bytes.
-func someSteps() ([]step, []byte) {
+// someSizes are sizes of bodies: none, packed together, with one frame of their
+// own and with several.
+var someSizes = []int{0, 1, 100, 5000, ownFrames - 1, ownFrames, 9 << 20, 200_000, 300_000}
+
+// makeSteps makes a header and a body of each size; the second result is all the
+// bytes.
+func makeSteps(sizes ...int) ([]step, []byte) {
 	var (
 		steps []step
 		all   []byte
 	)
-	for i, n := range []int{0, 1, 100, 5000, ownFrames - 1, ownFrames, 3 << 20, 9 << 20, 200_000, 17 << 20, 300_000} {
+	for i, n := range sizes {
 		h := fmt.Appendf(nil, "header %d of a body of %d bytes\n", i, n)
 		b := someBytes(n, uint64(i))
 		e, _ := entry(fmt.Sprintf("/f%d", i), b)
@@ -141,11 +165,14 @@ var codecs = []struct {
 }
 
 func TestRoundTrip(t *testing.T) {
-	steps, all := someSteps()
 	for _, c := range codecs {
 		t.Run(fmt.Sprint(c.Compression), func(t *testing.T) {
-			s := tempStore(t)
-			e := encode(t, s, c.Compression, 2, 1000, steps)
+			sizes := someSizes
+			if c.Codec == "xz" { // it is slow
+				sizes = []int{0, 100, ownFrames, 1, ownFrames + 1, 3000}
+			}
+			steps, all := makeSteps(sizes...)
+			e := encode(t, tempStore(t), c.Compression, 2, 1000, steps)
 			if e.PlainSize != int64(len(all)) {
 				t.Errorf("PlainSize is %d, want %d", e.PlainSize, len(all))
 			}
@@ -153,33 +180,199 @@ func TestRoundTrip(t *testing.T) {
 				t.Errorf("PlainSHA256 is %s, want %s", e.PlainSHA256, want)
 			}
 			b := written(t, e)
-			r, err := NewReader(c.Codec, bytes.NewReader(b))
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := io.ReadAll(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got, all) {
+			if got := decoded(t, c.Codec, b); !bytes.Equal(got, all) {
 				t.Error("what was read back differs from what was written")
 			}
-			if err := r.Close(); err != nil {
-				t.Error(err)
+			checkWith(t, c.check, map[string]string{"zstd": ".zst", "gzip": ".gz", "xz": ".xz"}[c.Codec], b)
+		})
+	}
+}
+
+func decoded(t testing.TB, codec string, b []byte) []byte {
+	t.Helper()
+	r, err := NewReader(codec, bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	return got
+}
+
+// checkWith has the format's own tool test b; nil means that there is none.
+func checkWith(t testing.TB, command []string, suffix string, b []byte) {
+	t.Helper()
+	if command == nil {
+		return
+	}
+	if _, err := exec.LookPath(command[0]); err != nil {
+		t.Skipf("%s is not installed", command[0])
+	}
+	file := t.TempDir() + "/payload" + suffix
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(command[0], append(command[1:], file)...).CombinedOutput(); err != nil { //nolint:gosec // commands of a table
+		t.Errorf("%v: %v\n%s", command, err, out)
+	}
+}
+
+// TestEmpty makes payloads that are nothing, or only small.
+func TestEmpty(t *testing.T) {
+	for _, c := range codecs {
+		for _, n := range []int{0, 1, 255, 256, storedSize, storedSize + 1} {
+			e := encode(t, tempStore(t), c.Compression, 1, 100, []step{{header: someBytes(n, 1)}})
+			b := written(t, e)
+			if got := decoded(t, c.Codec, b); !bytes.Equal(got, someBytes(n, 1)) {
+				t.Errorf("%v: %d bytes came back as %d others", c.Compression, n, len(got))
 			}
-			if c.check == nil {
-				return
+			checkWith(t, c.check, map[string]string{"zstd": ".zst", "gzip": ".gz", "xz": ".xz"}[c.Codec], b)
+			if want := 1; e.Frames != want {
+				t.Errorf("%v: %d bytes made %d frames, want %d", c.Compression, n, e.Frames, want)
 			}
-			if _, err := exec.LookPath(c.check[0]); err != nil {
-				t.Skipf("%s is not installed", c.check[0])
+		}
+	}
+}
+
+// TestSameBytes compresses with other numbers of workers and pieces of headers.
+func TestSameBytes(t *testing.T) {
+	steps, _ := makeSteps(someSizes...)
+	for _, c := range codecs {
+		if c.Codec == "xz" {
+			steps, _ = makeSteps(0, 100, ownFrames, 1, ownFrames+1, 3000)
+		}
+		want := encode(t, tempStore(t), c.Compression, 1, 7, steps)
+		for _, jobs := range []int{2, 5} {
+			got := encode(t, tempStore(t), c.Compression, jobs, 1000*jobs, steps)
+			if got.SHA256 != want.SHA256 || got.Size != want.Size || got.Frames != want.Frames || got.Compressed != want.Compressed {
+				t.Errorf("%v with %d jobs: got %d bytes, SHA-256 %s, %d frames, %d compressed; want %d, %s, %d, %d", c.Compression, jobs,
+					got.Size, got.SHA256, got.Frames, got.Compressed, want.Size, want.SHA256, want.Frames, want.Compressed)
 			}
-			file := t.TempDir() + "/payload." + map[string]string{"zstd": "zst", "gzip": "gz", "xz": "xz"}[c.Codec]
-			if err := os.WriteFile(file, b, 0o600); err != nil {
+		}
+	}
+}
+
+func TestUnknownCompression(t *testing.T) {
+	s := tempStore(t)
+	for _, tt := range []struct {
+		c    packaging.Compression
+		want string
+	}{
+		{packaging.Compression{}, `compression "": there are zstd, gzip, xz and none`},
+		{packaging.Compression{Codec: "lz4"}, `compression "lz4": there are zstd, gzip, xz and none`},
+		{packaging.Compression{Codec: "zstd", Level: 23}, `zstd level 23: there are 1 to 22, and 0 for the default, 7`},
+		{packaging.Compression{Codec: "gzip", Level: -1}, `gzip level -1: there are 1 to 9, and 0 for the default, 6`},
+		{packaging.Compression{Codec: "xz", Level: 10}, `xz level 10: there are 1 to 9, and 0 for the default, 6`},
+		{packaging.Compression{Codec: "none", Level: 1}, `compression "none" has no levels, found 1`},
+	} {
+		if _, err := s.NewWriter(t.Context(), tt.c, 1); err == nil || err.Error() != tt.want {
+			t.Errorf("%v: got error %v, want %q", tt.c, err, tt.want)
+		}
+	}
+	if _, err := NewReader("lz4", nil); err == nil || !strings.Contains(err.Error(), `compression "lz4": there are zstd, gzip`) {
+		t.Errorf("NewReader: got error %v", err)
+	}
+}
+
+// TestLibraryVersions makes sure that a frame's key changes with the library that
+// makes it.
+func TestLibraryVersions(t *testing.T) {
+	b, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []string{klauspostVersion, ulikunitzVersion} {
+		if !regexp.MustCompile(`(?m)^\s*github\.com/` + regexp.QuoteMeta(v) + `\b`).Match(b) {
+			t.Errorf("go.mod does not have %s: set the constant to what it has", v)
+		}
+	}
+}
+
+// A wrong body: what the entry says is not what there is.
+func TestWrongBody(t *testing.T) {
+	for _, n := range []int{1000, 9 << 20} {
+		right := someBytes(n, 1)
+		other := bytes.Clone(right)
+		other[n-1]++
+		for name, tt := range map[string]struct {
+			b    []byte
+			want string
+		}{
+			"longer":  {append(bytes.Clone(right), 0), fmt.Sprintf("/f changed while it was read: it has more than %d bytes", n)},
+			"shorter": {right[:n-1], fmt.Sprintf("/f changed while it was read: it has less than %d bytes", n)},
+			"empty":   {nil, fmt.Sprintf("/f changed while it was read: it has less than %d bytes", n)},
+			"other":   {other, "/f changed while it was read: its SHA-256 is"},
+		} {
+			e, c := entry("/f", right)
+			c.b = tt.b
+			dir := t.TempDir()
+			s := openStore(t, dir, 0)
+			w, err := s.NewWriter(t.Context(), packaging.Compression{Codec: "zstd"}, 2)
+			if err != nil {
 				t.Fatal(err)
 			}
-			if out, err := exec.Command(c.check[0], append(c.check[1:], file)...).CombinedOutput(); err != nil { //nolint:gosec // commands of the table
-				t.Errorf("%v: %v\n%s", c.check, err, out)
+			if err := w.Body(e); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+				t.Errorf("%s: Body returned %v, want %q", name, err, tt.want)
 			}
-		})
+			if _, err := w.Write(make([]byte, 2*frameSize)); err == nil {
+				t.Errorf("%s: Write after it succeeded", name)
+			}
+			if _, err := w.Close(); err == nil {
+				t.Errorf("%s: Close after it succeeded", name)
+			}
+			w.Abort()
+			if files := storeFiles(t, dir); len(files) > 0 {
+				t.Errorf("%s: left in the store: %q", name, files)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// storeFiles are the frames, lists and temporary files of a store.
+func storeFiles(t testing.TB, dir string) []string {
+	t.Helper()
+	var files []string
+	err := filepath.WalkDir(filepath.Join(dir, "v"+layoutVersion), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && d.Name() != "lock" {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func TestCancel(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, 0)
+	defer s.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	w, err := s.NewWriter(ctx, packaging.Compression{Codec: "zstd"}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, c := entry("/f", someBytes(20<<20, 1))
+	c.read = cancel
+	if err := w.Body(e); !errors.Is(err, context.Canceled) {
+		t.Errorf("Body returned %v, want %v", err, context.Canceled)
+	}
+	if _, err := w.Close(); !errors.Is(err, context.Canceled) {
+		t.Errorf("Close returned %v, want %v", err, context.Canceled)
+	}
+	if files := storeFiles(t, dir); len(files) > 0 {
+		t.Errorf("left in the store: %q", files)
+	}
+	if _, err := s.NewWriter(ctx, packaging.Compression{Codec: "zstd"}, 2); !errors.Is(err, context.Canceled) {
+		t.Errorf("NewWriter returned %v, want %v", err, context.Canceled)
 	}
 }

@@ -18,10 +18,17 @@ import (
 // name them in a block only after three offsets in that block, as their own
 // concurrent mode asks for; a test makes sure of it.
 
+// zstdWindow is how far zstd looks back, in bytes. More than this made 130 MB of
+// programs 0.05 % smaller.
+const (
+	zstdWindow    = 1 << zstdWindowLog
+	zstdWindowLog = 22
+)
+
 // zstdHead is a frame header without content size and checksum, for a window of
-// frameSize. zstdTail is an empty last block.
+// zstdWindow. zstdTail is an empty last block.
 var (
-	zstdHead = []byte{0x28, 0xb5, 0x2f, 0xfd, 0, (23 - 10) << 3}
+	zstdHead = []byte{0x28, 0xb5, 0x2f, 0xfd, 0, (zstdWindowLog - 10) << 3}
 	zstdTail = []byte{1, 0, 0}
 )
 
@@ -35,7 +42,7 @@ func zstdCodec(level zstd.EncoderLevel) codec {
 				zstd.WithEncoderConcurrency(1), // frames are the unit of parallel work
 				zstd.WithEncoderCRC(false),     // the blocks are what is kept
 				zstd.WithLowerEncoderMem(true),
-				zstd.WithWindowSize(frameSize))
+				zstd.WithWindowSize(zstdWindow))
 			return &zstdEncoder{e: e}, err
 		},
 		stored: storedZstd,
