@@ -108,11 +108,11 @@ func digestOfBytes(b []byte) packaging.Digest {
 
 // TestCorruption damages each frame of a store in another way.
 func TestCorruption(t *testing.T) {
-	steps, _ := makeSteps(9<<20, 1<<20, 5000, 1<<20)
+	steps, _ := makeSteps(ownFrames, 400_000, 5000, 300_000)
 	for name, damage := range map[string]func(b, other []byte) []byte{
 		"flipped byte":    func(b, _ []byte) []byte { b[len(b)/2]++; return b },
 		"flipped trailer": func(b, _ []byte) []byte { b[len(b)-60]++; return b },
-		"truncated":       func(b, _ []byte) []byte { return b[:len(b)-100] },
+		"truncated":       func(b, _ []byte) []byte { return b[:len(b)/2] },
 		"empty":           func([]byte, []byte) []byte { return nil },
 		"longer":          func(b, _ []byte) []byte { return append(b, 0) },
 		"another's":       func(_, other []byte) []byte { return other },
