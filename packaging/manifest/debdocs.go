@@ -17,7 +17,7 @@ import (
 func (r *Resolver) addDebDocs(b *layoutBuilder, t Target, date time.Time) {
 	dir := "/usr/share/doc/" + r.Manifest.Name
 	docs := map[string][]byte{
-		"copyright":           r.Manifest.copyright(),
+		"copyright":           r.Manifest.copyright(date),
 		"changelog.Debian.gz": gzipped(r.Manifest.debChangelog(t, date)),
 	}
 	for name, text := range docs {
@@ -31,14 +31,14 @@ func (r *Resolver) addDebDocs(b *layoutBuilder, t Target, date time.Time) {
 }
 
 // copyright is a machine-readable debian/copyright, version 1.0.
-func (m *Manifest) copyright() []byte {
+func (m *Manifest) copyright(date time.Time) []byte {
 	var s strings.Builder
 	s.WriteString("Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n")
 	fmt.Fprintf(&s, "Upstream-Name: %s\n", m.Name)
 	if m.Homepage != "" {
 		fmt.Fprintf(&s, "Source: %s\n", m.Homepage)
 	}
-	fmt.Fprintf(&s, "\nFiles: *\nCopyright: %s\nLicense: %s\n", cmp.Or(m.Vendor, m.Maintainer), m.License)
+	fmt.Fprintf(&s, "\nFiles: *\nCopyright: %d %s\nLicense: %s\n", date.Year(), cmp.Or(m.Vendor, m.Maintainer), m.License)
 	return []byte(s.String())
 }
 

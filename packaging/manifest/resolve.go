@@ -120,13 +120,16 @@ func (r *Resolver) identity(t Target) *packaging.Package {
 			p.Compression = packaging.Compression(c)
 		}
 	}
+	if t.Format == "deb" && p.Description == p.Summary {
+		p.Description = "" // what follows the summary, which is part of the description there
+	}
 	if m.Account.User != "" {
 		p.Accounts = []packaging.Account{packaging.Account(m.Account)}
 	}
 	for _, c := range m.Changelog {
 		p.Changelog = append(p.Changelog, packaging.Change{
 			Date:   c.Date.Time,
-			Author: c.Author + " - " + c.Version.String(),
+			Author: c.Author + " - " + c.Version.String() + "." + t.ReleaseLabel,
 			Text:   "- " + strings.Join(c.Changes, "\n- "),
 		})
 	}

@@ -182,7 +182,7 @@ func dump(t *testing.T, p *packaging.Package) string {
 		fmt.Fprintf(&s, "\n== %s %v\n%s", sc.Phase, sc.Interpreter, sc.Body)
 	}
 	for i := range p.Layout {
-		if e := &p.Layout[i]; strings.HasSuffix(e.Path, ".json") || strings.HasSuffix(e.Path, ".service") || strings.HasSuffix(e.Path, "/copyright") {
+		if e := &p.Layout[i]; strings.HasSuffix(e.Path, "/hook.json") || strings.HasSuffix(e.Path, ".service") || strings.HasSuffix(e.Path, "/copyright") {
 			fmt.Fprintf(&s, "\n== %s\n%s", e.Path, content(t, e.Body))
 		}
 	}

@@ -171,7 +171,8 @@ type Attributes struct {
 	Group string `yaml:"group,omitempty"`
 	// The administrator edits these files: an upgrade keeps the local version.
 	Config bool `yaml:"config,omitempty"`
-	// File capabilities, as setcap takes them: cap_net_admin=ep (RPM only).
+	// File capabilities, as setcap takes them: cap_net_admin=ep. DEBs
+	// keep none and are refused.
 	Caps string `yaml:"caps,omitempty"`
 	// Leaves the entries out.
 	Exclude bool `yaml:"exclude,omitempty"`
@@ -205,7 +206,8 @@ type Content struct {
 	// The administrator edits this file: an upgrade keeps the local version (RPM
 	// %config(noreplace), DEB conffile).
 	Config bool `yaml:"config,omitempty"`
-	// File capabilities, as setcap takes them: cap_net_admin=ep (RPM only).
+	// File capabilities, as setcap takes them: cap_net_admin=ep. DEBs
+	// keep none and are refused.
 	Caps string `yaml:"caps,omitempty"`
 	// What differs within a tree; the last that fits a path decides each field.
 	Attributes []Attributes `yaml:"attributes,omitempty"`
