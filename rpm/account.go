@@ -17,7 +17,7 @@ import (
 func (ds dependencies) addAccounts(accounts []packaging.Account) error {
 	for _, a := range accounts {
 		for _, s := range []string{a.User, a.Group, a.Home, a.Shell, a.Comment} {
-			if strings.ContainsAny(s, "\"\n\x00:") || s != a.Comment && strings.ContainsAny(s, " \t") {
+			if strings.ContainsAny(s, "\"\\\n\x00:") || s != a.Comment && strings.ContainsAny(s, " \t") {
 				return fmt.Errorf("account %q: %q cannot stand in a line of sysusers.d", a.User+a.Group, s)
 			}
 		}
@@ -56,7 +56,11 @@ func accountLines(a packaging.Account) (user, group string) {
 		}
 		return s
 	}
-	return fmt.Sprintf("u %s %s %q %s %s", a.User, id, a.Comment, dash(a.Home), dash(a.Shell)), group
+	comment := dash(a.Comment)
+	if comment != "-" {
+		comment = `"` + comment + `"`
+	}
+	return fmt.Sprintf("u %s %s %s %s %s", a.User, id, comment, dash(a.Home), dash(a.Shell)), group
 }
 
 func encodeLine(line string) string {

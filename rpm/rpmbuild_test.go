@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -192,13 +193,21 @@ func TestAsRPMBuild(t *testing.T) {
 		Name: "empty", Version: "1.0", Release: "1", Arch: noArch, Summary: "Nothing", Description: "Nothing.",
 		License: "Apache-2.0", Date: time.Unix(1e9, 0), Compression: packaging.Compression{Codec: "none"},
 	}
-	for _, p := range []*packaging.Package{differential(), elfPackage(t), empty} {
+	large := differential()
+	large.Name = "large"
+	for i := range large.Layout {
+		if large.Layout[i].Path == "/opt/d/etc/ghost" {
+			large.Layout[i].Size = 5 << 30
+		}
+	}
+	for _, p := range []*packaging.Package{differential(), elfPackage(t), empty, large} {
 		t.Run(p.Name, func(t *testing.T) {
 			theirs, err := os.ReadFile(rpmbuild(t, p))
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, got := mustOpen(t, theirs), mustOpen(t, write(t, p))
+			ours := write(t, p)
+			want, got := mustOpen(t, theirs), mustOpen(t, ours)
 			compareTags(t, "signature header", tagList(want.signature), tagList(got.signature), map[tag]string{
 				sigSHA1:   "of a header with the differences below",
 				sigSHA256: "of a header with the differences below",
@@ -206,11 +215,23 @@ func TestAsRPMBuild(t *testing.T) {
 				sigSize:   "of a header with the differences below",
 			})
 			compareTags(t, "header", tagList(want.main), tagList(got.main), rpmbuildDifferences)
-			if w, g := theirs[want.main.end():], write(t, p)[got.main.end():]; !bytes.Equal(w, g) {
+			if w, g := theirs[want.main.end():], ours[got.main.end():]; !bytes.Equal(w, g) {
 				t.Errorf("payloads of %d and %d bytes differ", len(g), len(w))
+			}
+			if w, g := mustRead(t, theirs), mustRead(t, ours); !reflect.DeepEqual(w, g) {
+				t.Errorf("read as\n%+v\nwant\n%+v", g, w)
 			}
 		})
 	}
+}
+
+func mustRead(t *testing.T, b []byte) *packaging.Package {
+	t.Helper()
+	p, err := Format{}.Read(t.Context(), bytes.NewReader(b), int64(len(b)), packaging.Payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func mustOpen(t *testing.T, b []byte) *file {

@@ -4,15 +4,15 @@ import "strings"
 
 // CompareEVR compares two versions of the form [EPOCH:]VERSION[-RELEASE] as rpm
 // does when it installs: -1 if a is the older, 0 if rpm takes them for the same,
-// and 1 if a is the newer. A version without an epoch has epoch 0. Releases are
-// compared only if both have one.
+// and 1 if a is the newer. A version without an epoch has epoch 0, and one without
+// a release is older than the same with one.
 func CompareEVR(a, b string) int {
 	ea, va, ra := splitEVR(a)
 	eb, vb, rb := splitEVR(b)
 	if c := compareVersion(ea, eb); c != 0 {
 		return c
 	}
-	if c := compareVersion(va, vb); c != 0 || ra == "" || rb == "" {
+	if c := compareVersion(va, vb); c != 0 {
 		return c
 	}
 	return compareVersion(ra, rb)

@@ -38,7 +38,7 @@ func NewReader(codec string, r io.Reader) (io.ReadCloser, error) {
 		}
 		return io.NopCloser(d), nil
 	case "lzma":
-		d, err := lzma.ReaderConfig{DictCap: lzma.MinDictCap}.NewReader(r)
+		d, err := lzma.ReaderConfig{DictCap: maxWindow}.NewReader(r)
 		if err != nil {
 			return nil, err
 		}
