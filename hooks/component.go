@@ -1,11 +1,6 @@
 package hooks
 
-import (
-	"regexp"
-	"time"
-)
-
-var componentRE = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`) // also a unit's name
+import "time"
 
 // A Component is one process of the product, which a supervisor keeps running:
 // systemd, by the unit NAME.service, or `vpkg-agent monitor`.

@@ -177,14 +177,14 @@ func (c Config) Validate() error {
 		}
 	}
 	for _, p := range c.Components {
-		if !componentRE.MatchString(p.Name) {
+		if !isComponent(p.Name) {
 			bad("component %q: want letters, digits and _ -, a letter first", p.Name)
 		}
 		if program := p.ProgramPath(); path.IsAbs(program) || !cleanPath(path.Join("/", program)) || path.Clean(program) != program {
 			bad("component %s: program %q: want a clean path relative to the program folder", p.Name, program)
 		}
 	}
-	if len(c.Start) > 0 && (c.Start[0] == "" || path.IsAbs(c.Start[0]) || !cleanPath(path.Join("/", c.Start[0])) || path.Clean(c.Start[0]) != c.Start[0]) {
+	if len(c.Start) > 0 && !cleanPath("/"+c.Start[0]) {
 		bad("start command %q: want a clean path relative to the program folder", c.Start)
 	}
 	return errors.Join(append(errs, c.Account.validate()...)...)
@@ -266,6 +266,9 @@ func isUnit(s string) bool {
 	kinds := []string{".service", ".socket", ".timer", ".path", ".target"}
 	return spelt(s, ":_@-", ":_.@-") && slices.Contains(kinds, path.Ext(s))
 }
+
+// isComponent reports whether s can also be a unit's name without its kind.
+func isComponent(s string) bool { return spelt(s, "", "_-") && !isDigit(s[0]) }
 
 func isEnvPrefix(s string) bool {
 	return spelt(s, "", "_") && !isDigit(s[0]) && strings.ToUpper(s) == s && strings.HasSuffix(s, "_")

@@ -49,7 +49,11 @@ func redactCodes(s string) string {
 		if len(name) < len("code") || !strings.EqualFold(name[:len("code")], "code") {
 			continue
 		}
-		value := strings.TrimLeft(name[len("code"):], `\"' =:`)
+		rest := name[len("code"):]
+		value := strings.TrimLeft(rest, `\"' =:`)
+		if value == rest { // another word
+			continue
+		}
 		b.WriteString(s[:len(s)-len(value)])
 		end := strings.IndexAny(value, " \t\n\"'\\")
 		if end < 0 {
