@@ -88,7 +88,8 @@ func TestOwnAccount(t *testing.T) {
 					t.Errorf("the refused installation leaves %s", path)
 				}
 			}
-			if hasAccount(t, b, account) {
+			// rpm 4.20 makes the account itself, from user() provides, before %pre.
+			if name != "rpm 4.20" && hasAccount(t, b, account) {
 				t.Errorf("the refused installation leaves the account %s", account)
 			}
 		})

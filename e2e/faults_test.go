@@ -26,7 +26,7 @@ func TestDiskFull(t *testing.T) {
 			if left := b.Run(t, "find", "/opt", "-type", "f"); left.Stdout != "" {
 				t.Errorf("the failed installation leaves\n%s", left.Stdout)
 			}
-			b.Run(t, "umount", "/opt").OK(t)
+			b.Run(t, "mount", "-o", "remount,size=256M", "/opt").OK(t)
 			g.install(t, b, file).OK(t)
 			checkInstalled(t, g, b, oldVersion)
 			checkHookWork(t, b)

@@ -18,12 +18,12 @@ func TestImage(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		generation
-		command []string // runs on the machine; the package's name follows
+		install, remove []string // run on the machine; the file's or the package's name follows
 	}{
-		{"rpm --root", pick(t, "rpm 4.18"), []string{"rpm", "--root", image, "-i"}},
-		{"rpm in a chroot", pick(t, "rpm 4.18"), []string{"chroot", image, "rpm", "-i"}},
-		{"dpkg --root", pick(t, "dpkg 1.21"), []string{"dpkg", "--root=" + image, "-i"}},
-		{"dpkg in a chroot", pick(t, "dpkg 1.21"), []string{"chroot", image, "dpkg", "-i"}},
+		{"rpm --root", pick(t, "rpm 4.18"), []string{"rpm", "--root", image, "-i"}, []string{"rpm", "--root", image, "-e"}},
+		{"rpm in a chroot", pick(t, "rpm 4.18"), []string{"chroot", image, "rpm", "-i"}, []string{"chroot", image, "rpm", "-e"}},
+		{"dpkg --root", pick(t, "dpkg 1.21"), []string{"dpkg", "--root=" + image, "-i"}, []string{"dpkg", "--root=" + image, "--purge"}},
+		{"dpkg in a chroot", pick(t, "dpkg 1.21"), []string{"chroot", image, "dpkg", "-i"}, []string{"chroot", image, "dpkg", "--purge"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -42,15 +42,14 @@ func TestImage(t *testing.T) {
 				nft add chain inet mine c
 				nft add rule inet mine c ip saddr 192.0.2.1 drop`).OK(t)
 			file := b.Copy(t, image+"/packages", built(t, oldVersion, c.target))[0]
-			if c.command[0] == "chroot" {
+			if c.install[0] == "chroot" {
 				file = strings.TrimPrefix(file, image)
 			}
 			if _, ok := c.manager.(rpm); ok {
-				stub := b.Copy(t, image, base(t))[0]
-				b.Run(t, "rpm", "--root", image, "-i", strings.TrimPrefix(stub, image)).OK(t)
+				b.Run(t, "rpm", "--root", image, "-i", b.Copy(t, "/packages", base(t))[0]).OK(t)
 			}
 			before := machine(t, b)
-			b.Run(t, append(c.command, file)...).OK(t)
+			b.Run(t, append(c.install, file)...).OK(t)
 			if after := machine(t, b); after != before {
 				t.Errorf("the installation into an image changed the machine\nfrom\n%s\nto\n%s", before, after)
 			}
@@ -65,11 +64,7 @@ func TestImage(t *testing.T) {
 			}
 
 			before = machine(t, b)
-			if _, ok := c.manager.(rpm); ok {
-				b.Run(t, append(c.command[:len(c.command)-1], "-e", product)...).OK(t)
-			} else {
-				b.Run(t, append(c.command[:len(c.command)-1], "--purge", product)...).OK(t)
-			}
+			b.Run(t, append(c.remove, product)...).OK(t)
 			if after := machine(t, b); after != before {
 				t.Errorf("the removal from the image changed the machine\nfrom\n%s\nto\n%s", before, after)
 			}
