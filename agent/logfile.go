@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"syscall"
@@ -62,7 +64,14 @@ func (l *LogFile) Close() error {
 
 func (l *LogFile) open() error {
 	// O_NONBLOCK: a pipe that somebody put there must not hang us.
-	f, err := l.Root.OpenFile(l.Name, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, 0o640)
+	const flags = os.O_WRONLY | os.O_APPEND | os.O_CREATE | syscall.O_NONBLOCK
+	f, err := l.Root.OpenFile(l.Name, flags, 0o640)
+	if errors.Is(err, fs.ErrPermission) { // of another account, under which the component ran before
+		if err := l.Root.Rename(l.Name, l.Name+".1"); err != nil {
+			return fmt.Errorf("opening log: %w", err)
+		}
+		f, err = l.Root.OpenFile(l.Name, flags, 0o640)
+	}
 	if err != nil {
 		return fmt.Errorf("opening log: %w", err)
 	}

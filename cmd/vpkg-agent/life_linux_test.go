@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -319,6 +320,37 @@ func TestLifeFails(t *testing.T) {
 	h.awaitRunning() // systemd goes on trying
 	h.ctl(0, "stop")
 	h.noProcess()
+}
+
+// The administrator's own account takes the place of the package's in an
+// installation that is there already, logs and all.
+func TestLifeOwnAccount(t *testing.T) {
+	for _, booted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("systemd %t", booted), func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			if booted {
+				h.Boot(t)
+			}
+			h.Run(t, "sh", "/root/setup").OK(t)
+			hook := []string{"/opt/illumio_ven/bin/vpkg-hook", "post-install", "--format", "rpm", "--"}
+			h.Run(t, append(hook, "1")...).OK(t)
+			if !booted { // where an installation starts nothing
+				h.ctl(0, "start")
+			}
+			equal(t, "users", h.users(), wantUsers)
+
+			h.Run(t, "useradd", "-r", "-U", "agent").OK(t)
+			h.Env(t, []string{"VEN_NONPRIV_USER=agent"}, append(hook, "2")...).OK(t)
+			h.awaitRunning()
+			want := maps.Clone(wantUsers)
+			want["venAgentMgr"], want["venVtapServer"] = "agent", "agent"
+			equal(t, "users", h.users(), want)
+			equal(t, "logs", h.Sh(t, "cd /opt/illumio_ven_data/log && stat -c '%n %U' agentmgr.log*").OK(t), "agentmgr.log agent\nagentmgr.log.1 ilo-ven\n")
+			h.ctl(0, "stop")
+			h.noProcess()
+		})
+	}
 }
 
 // The agent stays small, and free of what a component of this product needs not.
