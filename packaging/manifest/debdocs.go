@@ -14,11 +14,11 @@ import (
 
 // addDebDocs adds the two files that Debian's policy (12.5, 12.7) asks of every
 // package: who may use it, and what changed.
-func (r *Resolver) addDebDocs(b *layoutBuilder, t Target, date time.Time) {
+func (r *Resolver) addDebDocs(b *layoutBuilder, date time.Time) {
 	dir := "/usr/share/doc/" + r.Manifest.Name
 	docs := map[string][]byte{
 		"copyright":           r.Manifest.copyright(date),
-		"changelog.Debian.gz": gzipped(r.Manifest.debChangelog(t, date)),
+		"changelog.Debian.gz": gzipped(r.Manifest.debChangelog(date)),
 	}
 	for name, text := range docs {
 		if _, ok := b.entries[dir+"/"+name]; !ok { // the product's own comes first
@@ -43,11 +43,11 @@ func (m *Manifest) copyright(date time.Time) []byte {
 }
 
 // debChangelog is the changelog in Debian's form, with an entry for this version
-// in any case.
-func (m *Manifest) debChangelog(t Target, date time.Time) []byte {
+// in any case. Versions are the manifest's, so that all targets have the same.
+func (m *Manifest) debChangelog(date time.Time) []byte {
 	var s strings.Builder
 	entry := func(version, author string, date time.Time, changes []string) {
-		fmt.Fprintf(&s, "%s (%s.%s) stable; urgency=medium\n\n", m.Name, version, t.ReleaseLabel)
+		fmt.Fprintf(&s, "%s (%s) stable; urgency=medium\n\n", m.Name, version)
 		for _, c := range changes {
 			fmt.Fprintf(&s, "  * %s\n", strings.ReplaceAll(strings.TrimSpace(c), "\n", "\n    "))
 		}

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vpkg/vpkg/packaging"
 )
@@ -15,7 +16,15 @@ import (
 type layoutBuilder struct {
 	m       *Manifest
 	entries map[string]packaging.Entry
+	newest  time.Time // of the product's files
 	errs    []error
+}
+
+// see remembers the newest time of the product's files.
+func (b *layoutBuilder) see(t time.Time) {
+	if t.Unix() > 0 && t.After(b.newest) {
+		b.newest = t
+	}
 }
 
 // lay sets the entry at its path, whatever was there before.
@@ -121,6 +130,35 @@ func relative(p, dir string) (string, bool) {
 		return ".", true
 	}
 	return strings.CutPrefix(p, strings.TrimSuffix(dir, "/")+"/")
+}
+
+// checkPrograms sees to it that what the hook starts is there.
+func (b *layoutBuilder) checkPrograms() {
+	check := func(at, program string) {
+		p := path.Join(b.m.Folders.Program, program)
+		switch e, ok := b.entries[p]; {
+		case !ok:
+			b.errs = append(b.errs, b.m.problem(at, "%s is not in the package", p))
+		case e.Mode.IsDir() || e.Regular() && e.Mode&0o111 == 0:
+			b.errs = append(b.errs, b.m.problem(at, "%s is not executable", p))
+		}
+	}
+	if len(b.m.Start) > 0 {
+		check("start", b.m.Start[0])
+	}
+	for i, c := range b.m.Components {
+		check(fmt.Sprintf("components[%d]", i), c.Program)
+	}
+}
+
+// checkFolders sees to it that a folder is either the package's or the hook's:
+// each would undo the other's mode and owner.
+func (b *layoutBuilder) checkFolders() {
+	for i, f := range b.m.Folders.Extra {
+		if _, ok := b.entries[f.Path]; ok {
+			b.errs = append(b.errs, b.m.problem(fmt.Sprintf("folders.extra[%d].path", i), "%s is in the package too", f.Path))
+		}
+	}
 }
 
 // layout sorts the entries and checks how they stand to each other.

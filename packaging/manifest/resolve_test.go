@@ -85,8 +85,8 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// What stands in the record is the same for all RPM targets, so that they share
-// their payload.
+// The targets of a format have one payload, but for one with contents of its own
+// (debian12 in agent.txtar).
 func TestResolveSharesPayload(t *testing.T) {
 	a, err := txtar.ParseFile("testdata/resolve/agent.txtar")
 	if err != nil {
@@ -98,20 +98,25 @@ func TestResolveSharesPayload(t *testing.T) {
 	}
 	r := &Resolver{Manifest: m, Programs: fakeProgram}
 	defer r.Close()
-	var first packaging.Layout
+	firsts := make(map[string]packaging.Layout)
 	for _, x := range Targets() {
-		if x.Format != "rpm" || x.GOARCH != "amd64" {
+		if x.Format == "msi" || x.GOARCH != "amd64" {
 			continue
 		}
 		p, err := r.Resolve(t.Context(), x)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if first == nil {
-			first = p.Layout
+		first, ok := firsts[x.Format]
+		if !ok {
+			firsts[x.Format] = p.Layout
+			continue
 		}
-		if d := packaging.Diff(first, p.Layout); len(d) > 0 {
-			t.Errorf("%s: %v", x, d)
+		switch same := &first[0] == &p.Layout[0]; {
+		case x.Label == "debian12" && (same || len(packaging.Diff(first, p.Layout)) == 0):
+			t.Errorf("%s has the contents of %s.deb's, want its own", x, m.Name)
+		case x.Label != "debian12" && !same:
+			t.Errorf("%s does not share its layout", x)
 		}
 	}
 }
@@ -216,6 +221,8 @@ func TestResolveProblems(t *testing.T) {
 		{"in a file", "date: 2026-01-01\ncontents: [{source: a, destination: /opt/agent/a}, {source: a, destination: /opt/agent/a/b}]\n", map[string]string{"a": ""}, "el8/x86_64: /opt/agent/a/b lies in /opt/agent/a, which is no folder"},
 		{"pattern", "date: 2026-01-01\ncontents: [{type: tree, source: p, destination: /opt/agent, attributes: [{match: nowhere}]}]\n", map[string]string{"p/a": ""}, "el8/x86_64: vpkg.yaml:9:33: contents[0]: attributes[0].match \"nowhere\" fits nothing in p"},
 		{"template", "date: 2026-01-01\nservices: [{name: a.service, template: a}]\n", map[string]string{"a": "{{.Nowhere}}"}, "el8/x86_64: vpkg.yaml:9:40: services[0].template: template: a:1:2: executing \"a\" at <.Nowhere>: can't evaluate field Nowhere in type manifest.places"},
+		{"unit twice", "date: 2026-01-01\nservices: [{name: a.service, source: a}]\ncontents: [{source: a, destination: /usr/lib/systemd/system/a.service}]\n", map[string]string{"a": ""}, "el8/x86_64: vpkg.yaml:9:19: /usr/lib/systemd/system/a.service is among the contents too"},
+		{"no program", "date: 2026-01-01\nstart: [bin/ctl]\ncomponents: [{name: a}, {name: b}]\ncontents: [{source: a, destination: /opt/agent/bin/a}]\n", map[string]string{"a": ""}, "el8/x86_64: vpkg.yaml:9:8: /opt/agent/bin/ctl is not in the package\nvpkg.yaml:10:14: /opt/agent/bin/a is not executable\nvpkg.yaml:10:25: /opt/agent/bin/b is not in the package"},
 		{"script", "date: 2026-01-01\nscripts: {post_install: a}\n", map[string]string{"a": "#!/usr/bin/perl\n"}, "el8/x86_64: vpkg.yaml:9:25: scripts.post_install: a: starts with \"#!/usr/bin/perl\", want a script for /bin/sh"},
 	}
 	for _, tt := range tests {

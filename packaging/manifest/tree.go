@@ -63,7 +63,6 @@ func (r *Resolver) tree(ctx context.Context, source string, ofManifest bool) (*p
 		r.trees = make(map[string]*payload.Tree)
 	}
 	r.trees[key] = t
-	r.see(t.Newest)
 	return t, nil
 }
 
