@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -324,4 +325,43 @@ Lrwxrwxrwx lib/link -> ../bin/agent
 	if got := dump(t, tree); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
+}
+
+func FuzzReadArchive(f *testing.F) {
+	f.Add(tarOf(f, dir("d/"), reg("d/f", 3), link("l", "d/f"), hard("h", "d/f")))
+	f.Add(tarOf(f, link("a/b", "../../x"), reg("../x", 1)))
+	f.Add(tarOf(f, reg(strings.Repeat("long/", 60)+"x", 600)))
+	f.Add(zipOf(f, 0, "a", "b/c", "b/"))
+	f.Add(zipOf(f, fs.ModeSymlink|0o777, "a/b"))
+	spool := f.TempDir()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		name := filepath.Join(spool, fmt.Sprintf("%x", sha256.Sum256(b)))
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		defer os.Remove(name)
+		tree, err := ReadArchive(t.Context(), name, ArchiveOptions{Spool: spool, Entries: 100, Bytes: 1 << 20})
+		if err != nil {
+			return
+		}
+		defer tree.Close()
+		dirs := map[string]bool{".": true}
+		last := ""
+		for _, f := range tree.Files {
+			if !fs.ValidPath(f.Path) || f.Path <= last {
+				t.Errorf("path %q after %q", f.Path, last)
+			}
+			if last = f.Path; !dirs[path.Dir(f.Path)] {
+				t.Errorf("%s: its folder is not there", f.Path)
+			}
+			dirs[f.Path] = f.Mode.IsDir()
+			if to, ok := tree.Lookup(f.HardLink); f.HardLink != "" && (!ok || to.HardLink != "" || to.Path >= f.Path || to.SHA256 != f.SHA256) {
+				t.Errorf("%s: hard link to %q", f.Path, f.HardLink)
+			}
+			if f.Target != "" && !fs.ValidPath(path.Join(path.Dir(f.Path), f.Target)) {
+				t.Errorf("%s: link to %q", f.Path, f.Target)
+			}
+		}
+		dump(t, tree)
+	})
 }

@@ -376,3 +376,22 @@ func TestCancel(t *testing.T) {
 		t.Errorf("NewWriter returned %v, want %v", err, context.Canceled)
 	}
 }
+
+func TestCut(t *testing.T) {
+	for _, tt := range []struct {
+		size, each int64
+		frames     int
+	}{
+		{ownFrames, ownFrames, 1},
+		{ownFrames + 1, ownFrames + 4096, 1},
+		{frameSize, frameSize, 1},
+		{frameSize + 1, frameSize/2 + 4096, 2},
+		{2 * frameSize, frameSize, 2},
+		{100 << 20, 8069120, 13},
+	} {
+		frames, each := cut(tt.size)
+		if frames != tt.frames || each != tt.each {
+			t.Errorf("cut(%d) gives %d frames of %d, want %d of %d", tt.size, frames, each, tt.frames, tt.each)
+		}
+	}
+}
