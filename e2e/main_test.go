@@ -17,10 +17,11 @@ import (
 	"github.com/vpkg/vpkg/internal/testbed"
 )
 
-// The two versions of the product that are built, one newer than the other.
+// The two versions of the product that are built. The older one is the built-in
+// manifest's own, whose changelog ends with it.
 const (
-	oldVersion = "24.2.20-10"
-	newVersion = "25.2.20-5"
+	oldVersion = "25.2.20-10"
+	newVersion = "25.2.30-5"
 )
 
 // Names of the built-in product.
