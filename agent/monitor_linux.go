@@ -3,8 +3,8 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
-	"os"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -107,7 +107,8 @@ type child struct {
 
 type exit struct {
 	index int
-	err   error // nil for exit status 0
+	err   error  // nil for exit status 0
+	last  string // line on standard error
 }
 
 func (s *supervision) forward(n note) {
@@ -178,7 +179,9 @@ func (s *supervision) start(i int) {
 	cmd := exec.Command(c.Path, c.Args...)
 	cmd.Env = append([]string{"NOTIFY_SOCKET=" + s.socket}, c.Env...)
 	cmd.Dir = "/"
-	cmd.Stderr = os.Stderr // a file: who starts the monitor decides which
+	stderr := &lineLog{log: s.Log, component: c.Name}
+	cmd.Stderr = stderr
+	cmd.WaitDelay = time.Second // for a child that stays and keeps stderr open
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setpgid:    true, // so that what a process leaves behind can be ended with it
 		Pdeathsig:  syscall.SIGTERM,
@@ -192,13 +195,19 @@ func (s *supervision) start(i int) {
 	c.set(hooks.StateStarting, c.pid)
 	c.deadline = time.Now().Add(orDefault(s.StartTimeout, 30*time.Second))
 	s.Log.Info("started", "component", c.Name, "pid", c.pid)
-	go func() { s.exits <- exit{i, cmd.Wait()} }()
+	go func() {
+		err := cmd.Wait()
+		s.exits <- exit{i, err, stderr.last}
+	}()
 }
 
 // exited is called when child e.index has ended by itself.
 func (s *supervision) exited(e exit) {
 	c := &s.children[e.index]
 	s.sweep(c)
+	if e.last != "" && e.err != nil {
+		e.err = fmt.Errorf("%w: %s", e.err, e.last)
+	}
 	s.wait(e.index, e.err)
 }
 

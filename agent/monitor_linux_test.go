@@ -220,7 +220,7 @@ func TestMonitorFails(t *testing.T) {
 	states := b.until("three and four running, three restarts", func(s []hooks.ComponentState) bool {
 		return s[0].Restarts >= 3 && s[0].State == hooks.StateWaiting && s[1].Restarts >= 3 && s[2].State == hooks.StateRunning && s[3].State == hooks.StateRunning
 	})
-	if states[0].Status != "exit status 1" || !strings.Contains(states[1].Status, "no such file") {
+	if states[0].Status != "exit status 1: as it was told" || !strings.Contains(states[1].Status, "no such file") {
 		t.Errorf("states are %+v, want how the first two ended", states)
 	}
 	b.stop()
@@ -317,6 +317,29 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
+func TestLineLog(t *testing.T) {
+	var out strings.Builder
+	l := &lineLog{log: slog.New(slog.NewTextHandler(&out, nil)), component: "one"}
+	long := strings.Repeat("x", maxLine)
+	for _, step := range []struct{ write, last string }{
+		{"first\nsec", "first"},
+		{"ond\n\n", "second"},
+		{long + "y", "second"},
+		{"z\n", long},
+		{"a \"quoted\"\x1b\n", `a "quoted"?`},
+	} {
+		if n, err := l.Write([]byte(step.write)); n != len(step.write) || err != nil {
+			t.Fatalf("Write(%q) = %d, %v", step.write, n, err)
+		}
+		if l.last != step.last {
+			t.Errorf("after %q the last line is %q, want %q", step.write, l.last, step.last)
+		}
+	}
+	if got := strings.Count(out.String(), "component=one"); got != 4 {
+		t.Errorf("%d lines are logged, want 4:\n%s", got, out.String())
+	}
+}
+
 func TestParseNote(t *testing.T) {
 	for _, tt := range []struct {
 		message string
@@ -325,7 +348,7 @@ func TestParseNote(t *testing.T) {
 		{"READY=1", note{ready: true}},
 		{"READY=0\n", note{}},
 		{"STATUS=a=b\nREADY=1\n", note{ready: true, status: "a=b"}},
-		{"STATUS=\x1b[2J", note{status: `\x1b[2J`}},
+		{"STATUS=\x1b[2J", note{status: "?[2J"}},
 		{"READY", note{}},
 		{"", note{}},
 	} {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strconv"
 	"strings"
 	"syscall"
 )
@@ -107,8 +106,7 @@ func parseNote(pid int, message string) note {
 		case "READY":
 			n.ready = value == "1"
 		case "STATUS":
-			n.status = strconv.Quote(value) // it ends up on a terminal
-			n.status = n.status[1 : len(n.status)-1]
+			n.status = printable(value)
 		}
 	}
 	return n

@@ -391,14 +391,15 @@ func TestUnitState(t *testing.T) {
 		{"LoadState=loaded\nActiveState=activating\nSubState=auto-restart", ComponentState{Name: "one", State: StateWaiting}},
 		{"LoadState=loaded\nActiveState=deactivating", ComponentState{Name: "one", State: StateStopping}},
 		{"LoadState=loaded\nActiveState=failed\nMainPID=0", ComponentState{Name: "one", State: StateFailed}},
+		{"LoadState=masked\nActiveState=inactive\nMainPID=0", ComponentState{Name: "one", State: StateStopped, Status: "masked"}},
 		{"LoadState=loaded\nActiveState=inactive\nStateChangeTimestamp=", ComponentState{Name: "one", State: StateStopped}},
 	} {
 		if got, err := unitState("one.service", tt.block); got != tt.want || err != nil {
 			t.Errorf("unitState(%q) = %+v, %v, want %+v", tt.block, got, err, tt.want)
 		}
 	}
-	if _, err := unitState("one.service", "LoadState=masked\nActiveState=inactive"); err == nil || err.Error() != `unit one.service: systemd says "masked", want loaded` {
-		t.Errorf("a masked unit: %v", err)
+	if _, err := unitState("one.service", "LoadState=not-found\nActiveState=inactive"); err == nil || err.Error() != `unit one.service: systemd says "not-found", want loaded` {
+		t.Errorf("a unit that is not there: %v", err)
 	}
 }
 

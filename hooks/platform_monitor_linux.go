@@ -147,7 +147,7 @@ func (m *monitor) launch() (<-chan error, error) {
 	if err := m.runtime.removeStates(); err != nil {
 		return nil, err
 	}
-	stderr, err := os.OpenFile(m.logName(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	stderr, err := os.OpenFile(m.logName(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
 	}

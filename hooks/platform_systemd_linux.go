@@ -86,10 +86,14 @@ func unitState(unit, block string) (ComponentState, error) {
 		k, v, _ := strings.Cut(strings.TrimSpace(line), "=")
 		props[k] = v
 	}
-	if load := props["LoadState"]; load != "loaded" {
+	c := ComponentState{Name: strings.TrimSuffix(unit, ".service")}
+	switch load := props["LoadState"]; load {
+	case "loaded":
+	case "masked": // by the administrator, so that nothing can start it
+		c.Status = load
+	default:
 		return ComponentState{}, fmt.Errorf("unit %s: systemd says %q, want loaded", unit, load)
 	}
-	c := ComponentState{Name: strings.TrimSuffix(unit, ".service")}
 	switch active := props["ActiveState"]; active {
 	case "active", "reloading":
 		c.State = StateRunning

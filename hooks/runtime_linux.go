@@ -64,6 +64,9 @@ func (r Runtime) Supervisor() (int, error) {
 	if l.Type == syscall.F_UNLCK {
 		return 0, nil
 	}
+	if l.Pid <= 0 {
+		return 0, fmt.Errorf("%s is locked by a process of another pid namespace", f.Name())
+	}
 	return int(l.Pid), nil
 }
 
