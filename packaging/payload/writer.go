@@ -261,7 +261,11 @@ func openBody(e *packaging.Entry) (io.ReadCloser, error) {
 	if e.Body == nil {
 		return nil, fmt.Errorf("%s has no content", e.Path)
 	}
-	return e.Body.Open()
+	r, err := e.Body.Open()
+	if err != nil {
+		return nil, readError(e, err)
+	}
+	return r, nil
 }
 
 // errChanged is the cause of errors about a file that is not what it was when
