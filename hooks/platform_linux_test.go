@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,7 +42,9 @@ func newBox(t *testing.T) *box {
 	t.Helper()
 	b := &box{t: t}
 	dir := t.TempDir()
-	b.Platform = Platform{Config: platformConfig(dir), RunDir: filepath.Join(dir, "run"), Stdout: &b.stdout, Stderr: &b.stderr}
+	config := platformConfig(dir)
+	config.Folders[0].Owner, config.Folders[0].Group = ourselves(t)
+	b.Platform = Platform{Config: config, RunDir: filepath.Join(dir, "run"), Stdout: &b.stdout, Stderr: &b.stderr}
 	b.monitor = b.Platform.monitor()
 	c := b.Config
 	for _, d := range []string{filepath.Join(c.Program, "bin"), filepath.Join(c.Program, "etc"), filepath.Join(c.Data, "log")} {
@@ -75,6 +78,20 @@ func newBox(t *testing.T) *box {
 		}
 	})
 	return b
+}
+
+// ourselves are the names of the user and the group that run the test.
+func ourselves(t *testing.T) (owner, group string) {
+	t.Helper()
+	u, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := user.LookupGroupId(u.Gid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Username, g.Name
 }
 
 // builtAgent compiles vpkg-agent, once for all tests.
