@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/vpkg/vpkg/internal/testbed"
@@ -46,6 +47,56 @@ func TestNoOpt(t *testing.T) {
 			checkInstalled(t, g, b, oldVersion)
 			if got := status(t, b, "/opt"); got != "755 root:root" {
 				t.Errorf("/opt is %q, want 755 root:root", got)
+			}
+		})
+	}
+}
+
+// TestKilled kills the package manager and the hook while the hook waits for
+// systemd, at the first installation and in an upgrade. What administrators do
+// then (see the manuals) ends in an installed and running product.
+func TestKilled(t *testing.T) {
+	for _, c := range []struct {
+		generation
+		repair []string // the file follows, for rpm
+	}{
+		{pick(t, "rpm 4.18"), []string{"rpm", "-U", "--replacepkgs"}},
+		{pick(t, "dpkg 1.21"), []string{"dpkg", "--configure", "-a"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := testbed.New(t, c.suite)
+			b.Boot(t)
+			c.seed(t, b)
+			for _, version := range []string{oldVersion, newVersion} {
+				file := c.bring(t, b, version)
+				b.Sh(t, `set -e
+					mv /usr/bin/systemctl /usr/bin/systemctl.real
+					printf '#!/bin/sh\ntouch /run/waiting\nexec sleep 100\n' >/usr/bin/systemctl
+					chmod 755 /usr/bin/systemctl`).OK(t)
+				// timeout kills its whole process group: the scriptlets too.
+				_, isRPM := c.manager.(rpm)
+				install := "dpkg -i"
+				if isRPM {
+					install = "rpm -U"
+				}
+				b.Sh(t, "timeout --signal=KILL 8 "+install+" "+file+"; exit 1").Fails(t)
+				if !exists(t, b, "/run/waiting") {
+					t.Fatal("the hook was not killed while it waited for systemd")
+				}
+				b.Sh(t, "rm /run/waiting; mv /usr/bin/systemctl.real /usr/bin/systemctl").OK(t)
+
+				repair := c.repair
+				if isRPM {
+					repair = append(slices.Clone(repair), file)
+				}
+				b.Run(t, repair...).OK(t)
+				checkInstalled(t, c.generation, b, version)
+				checkHookWork(t, b)
+				checkRunning(t, b)
+				if t.Failed() {
+					t.Fatalf("after the repair of version %s; log:\n%s", version, b.Read(t, logFile))
+				}
 			}
 		})
 	}

@@ -13,8 +13,9 @@ import (
 	"syscall"
 )
 
-// cgroupPrefix and the supervisor's process id name a run's control groups.
-const cgroupPrefix = "vpkg-testbed-"
+// runPrefix and the supervisor's process id name a run's control groups and its
+// temporary folder.
+const runPrefix = "vpkg-testbed-"
 
 // cgroupRoots are the hierarchies that systemd uses: version 2's, and the one of
 // version 1 that has its name.
@@ -69,14 +70,20 @@ func removeCgroups(name string) {
 	}
 }
 
-// sweepCgroups removes what runs left that were killed together with their
-// supervisor.
-func sweepCgroups() {
-	for _, root := range cgroupRoots() {
-		left, _ := filepath.Glob(filepath.Join(root, cgroupPrefix+"*"))
+// sweep removes the control groups and temporary folders of runs that were
+// killed together with their supervisor.
+func sweep() {
+	for _, root := range append(cgroupRoots(), os.TempDir()) {
+		left, _ := filepath.Glob(filepath.Join(root, runPrefix+"*"))
 		for _, dir := range left {
-			pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), cgroupPrefix))
-			if err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			id, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), runPrefix), "-")
+			pid, err := strconv.Atoi(id)
+			if err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+				continue
+			}
+			if root == os.TempDir() {
+				_ = os.RemoveAll(dir)
+			} else {
 				removeCgroups(filepath.Base(dir))
 			}
 		}

@@ -90,7 +90,8 @@ func supervise(s Setup) (code int, err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	dir, err := os.MkdirTemp("", "vpkg-testbed-")
+	sweep()
+	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", runPrefix, os.Getpid()))
 	if err != nil {
 		return 0, err
 	}
@@ -99,7 +100,6 @@ func supervise(s Setup) (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	sweepCgroups()
 	defer removeCgroups(st.Cgroup)
 
 	text, err := json.Marshal(st)
@@ -154,7 +154,7 @@ func prepare(ctx context.Context, s Setup, dir string) (state, error) {
 	}
 	st := state{
 		Dir: dir, Machine: machine, Roots: map[string]string{},
-		Cgroup: fmt.Sprintf("%s%d", cgroupPrefix, os.Getpid()),
+		Cgroup: fmt.Sprintf("%s%d", runPrefix, os.Getpid()),
 	}
 	var (
 		wg    sync.WaitGroup
