@@ -184,13 +184,13 @@ func (h host) noProcess() {
 
 func (h host) await(what string, ok func() bool) {
 	h.t.Helper()
-	for range 300 {
+	for range 1200 {
 		if ok() {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	h.t.Fatalf("%s: not within 15 s", what)
+	h.t.Fatalf("%s: not within a minute", what)
 }
 
 func equal(t *testing.T, what string, got, want any) {
