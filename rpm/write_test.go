@@ -2,6 +2,7 @@ package rpm_test
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -205,35 +206,63 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
-func FuzzRead(f *testing.F) {
-	for _, codec := range []string{"none", "gzip"} {
-		p := packagingtest.Small("rpm", "x86_64", 100)
-		p.Compression.Codec = codec
-		p.Triggers = []packaging.Trigger{{Kind: "filetriggerin", On: []string{"/usr"}}, {Kind: "triggerin", On: []string{"a > 1", "b"}}}
-		p.Accounts = []packaging.Account{{User: "a"}}
-		hard := p.Layout[1]
-		hard.Path, hard.HardLink, hard.Body = "/usr/share/small/hard", hard.Path, nil
-		p.Layout = append(p.Layout, hard, packagingtest.Symlink("/usr/share/small/link", "file"))
-		var b bytes.Buffer
-		if _, err := (rpm.Format{}).Write(f.Context(), &b, p); err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b.Bytes())
+// small is a small package with something of everything that Read looks at, whose
+// digests are gone, so that what is changed in it is read.
+func small(t testing.TB, codec string) []byte {
+	t.Helper()
+	p := packagingtest.Small("rpm", "x86_64", 100)
+	p.Compression.Codec = codec
+	p.Triggers = []packaging.Trigger{
+		{Kind: "filetriggerin", On: []string{"/usr"}},
+		{Kind: "triggerin", On: []string{"a > 1", "b"}},
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		b = rpm.Resign(b) // or every change would end at the digests
-		p, err := rpm.Format{}.Read(t.Context(), bytes.NewReader(b), int64(len(b)), packaging.Payload)
-		if err != nil {
-			return
+	p.Accounts = []packaging.Account{{User: "a"}}
+	p.Changelog = []packaging.Change{{Date: p.Date, Author: "A", Text: "- b"}}
+	hard := p.Layout[1]
+	hard.Path, hard.HardLink, hard.Body = "/usr/share/small/hard", hard.Path, nil
+	p.Layout = append(p.Layout, hard, packagingtest.Symlink("/usr/share/small/link", "file"))
+	var b bytes.Buffer
+	if _, err := (rpm.Format{}).Write(t.Context(), &b, p); err != nil {
+		t.Fatal(err)
+	}
+	return rpm.Resign(b.Bytes())
+}
+
+// TestChanged changes every byte of a package. Reading it may fail or not, but
+// ends, and the error says where.
+func TestChanged(t *testing.T) {
+	good := small(t, "none")
+	for i := range good {
+		for _, change := range []byte{0x01, 0x80, 0xff} {
+			bad := bytes.Clone(good)
+			bad[i] ^= change
+			readBoth(t, rpm.Resign(bad))
 		}
-		q, err := rpm.Format{}.Read(t.Context(), bytes.NewReader(b), int64(len(b)), packaging.Headers)
-		if err != nil {
-			t.Fatalf("can be read whole, but not its headers: %v", err)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add(small(f, "none"))
+	f.Add(small(f, "gzip"))
+	f.Fuzz(func(t *testing.T, b []byte) { readBoth(t, rpm.Resign(b)) })
+}
+
+// readBoth reads at both depths, which agree.
+func readBoth(t *testing.T, b []byte) {
+	t.Helper()
+	q, headersErr := rpm.Format{}.Read(t.Context(), bytes.NewReader(b), int64(len(b)), packaging.Headers)
+	p, err := rpm.Format{}.Read(t.Context(), bytes.NewReader(b), int64(len(b)), packaging.Payload)
+	for _, err := range []error{headersErr, err} {
+		if fe, ok := errors.AsType[*rpm.FormatError](err); err != nil && (!ok || fe.Offset < 0 || fe.Offset > int64(len(b))) {
+			t.Fatalf("error is %v, want a FormatError within %d bytes", err, len(b))
 		}
-		if p.Name != q.Name || len(p.Layout) != len(q.Layout) {
-			t.Errorf("reads as %v and as %v", p, q)
-		}
-	})
+	}
+	switch {
+	case err == nil && headersErr != nil:
+		t.Fatalf("can be read whole, but not its headers: %v", headersErr)
+	case err == nil && (p.Name != q.Name || len(p.Layout) != len(q.Layout)):
+		t.Errorf("reads as %v and as %v", p, q)
+	}
 }
 
 // TestQuery compares what rpm finds in a package with what Read does.
