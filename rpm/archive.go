@@ -74,7 +74,7 @@ func (a *archive) entry(i, first, links int, body bool) error {
 	h := cpio.Header{
 		Name:  "." + e.Path,
 		Inode: uint32(first) + 1,
-		Mode:  packaging.UnixMode(e.Mode),
+		Mode:  unixMode(e),
 		Links: uint32(links),
 		MTime: uint32(modTime(a.p, e).Unix()),
 

@@ -179,7 +179,7 @@ func addFiles(h *header, p *packaging.Package, classes []uint32, n *needs) {
 	for i := range l {
 		e := &l[i]
 		sizes[i] = uint64(fileSize(e))
-		modes[i] = uint16(packaging.UnixMode(e.Mode)) // type and permissions have 16 bits
+		modes[i] = uint16(unixMode(e)) // type and permissions have 16 bits
 		times[i] = uint32(modTime(p, e).Unix())
 		if e.Regular() && !e.Ghost {
 			digests[i] = digest(e).String()
@@ -263,6 +263,14 @@ func addNames(h *header, l packaging.Layout) {
 	h.addUint32s(tagDirIndexes, indexes...)
 	h.addStrings(tagBaseNames, names)
 	h.addStrings(tagDirNames, dirs)
+}
+
+// unixMode is the mode as stat(2) gives it, which for links is always 0777.
+func unixMode(e *packaging.Entry) uint32 {
+	if e.Mode&fs.ModeSymlink != 0 {
+		return packaging.UnixMode(fs.ModeSymlink | 0o777)
+	}
+	return packaging.UnixMode(e.Mode)
 }
 
 // fileSize is the size of an entry as rpmbuild takes it from stat(2).
