@@ -133,11 +133,11 @@ func parseParagraph(text string) ([]packaging.Field, error) {
 			if !ok || !fieldNameRE.MatchString(name) {
 				return nil, bad("%q is no field", line)
 			}
-			if key := strings.ToLower(name); seen[key] {
+			key := strings.ToLower(name)
+			if seen[key] {
 				return nil, bad("field %s stands there twice", name)
-			} else {
-				seen[key] = true
 			}
+			seen[key] = true
 			fields = append(fields, packaging.Field{Name: name, Value: strings.TrimLeft(value, " \t")})
 		}
 	}

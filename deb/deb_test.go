@@ -1,20 +1,19 @@
-package deb_test
+package deb
 
 import (
 	"context"
 	"io"
 	"testing"
 
-	"github.com/vpkg/vpkg/deb"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/packagingtest"
 )
 
-func TestFormat(t *testing.T) { packagingtest.TestFormat(t, deb.Format{}, "amd64") }
+func TestFormat(t *testing.T) { packagingtest.TestFormat(t, Format{}, "amd64") }
 
 // compressed is the format with another codec than its default.
 type compressed struct {
-	deb.Format
+	Format
 	codec string
 }
 

@@ -5,11 +5,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -124,19 +122,7 @@ func TestGolden(t *testing.T) {
 	for _, l := range dump(t, write(t, packagingtest.Rich("deb", "amd64"))) {
 		fmt.Fprintf(&b, "%s: %s\n", l.what, strings.ReplaceAll(l.value, "\n", "\n\t"))
 	}
-	const file = "testdata/rich.txt"
-	if flag.Lookup("update").Value.String() == "true" {
-		if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b.String() != string(want) {
-		t.Errorf("the package differs from %s; see `go test ./deb -update` and git diff", file)
-	}
+	golden(t, "testdata/rich.txt", b.String())
 }
 
 // A reason explains why what another tool writes differs from ours, in the lines

@@ -202,7 +202,7 @@ func readControl(ctx context.Context, m tarMember) (*packaging.Package, controlF
 	if err != nil {
 		return nil, controlFiles{}, err
 	}
-	defer t.plain.Close() //nolint:errcheck // it was only read
+	defer t.plain.Close()
 	members, err := t.controlMembers()
 	if err != nil {
 		return nil, controlFiles{}, err
@@ -251,7 +251,7 @@ func (t *tarReader) controlMembers() ([]controlMember, error) {
 		if err != nil {
 			return nil, t.bad(err)
 		}
-		members = append(members, controlMember{name, uint32(h.Mode & 0o777), string(content)}) //nolint:gosec // nine bits
+		members = append(members, controlMember{name, uint32(h.Mode & 0o777), string(content)})
 	}
 }
 

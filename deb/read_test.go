@@ -95,7 +95,7 @@ func (f foreign) tar(t testing.TB, hs []tar.Header) []byte {
 func pack(t testing.TB, name string, b []byte) []byte {
 	t.Helper()
 	commands := map[string][]string{
-		".gz": {"gzip"}, ".xz": {"xz"}, ".zst": {"zstd", "-q"}, ".bz2": {"bzip2"}, ".lzma": {"xz", "--format=lzma"},
+		".gz": {"gzip"}, ".gz9n": {"gzip", "-9n"}, ".xz": {"xz"}, ".zst": {"zstd", "-q"}, ".bz2": {"bzip2"}, ".lzma": {"xz", "--format=lzma"},
 	}
 	c, ok := commands[filepath.Ext(name)]
 	if !ok {
@@ -104,7 +104,7 @@ func pack(t testing.TB, name string, b []byte) []byte {
 	if _, err := exec.LookPath(c[0]); err != nil {
 		t.Skipf("%s is not installed", c[0])
 	}
-	cmd := exec.Command(c[0], append(c[1:], "-c")...) //nolint:gosec // one of the above
+	cmd := exec.Command(c[0], append(c[1:], "-c")...)
 	cmd.Stdin = bytes.NewReader(b)
 	out, err := cmd.Output()
 	if err != nil {
@@ -316,7 +316,7 @@ func TestReadDpkgDeb(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{"control": control(p, 1), "conffiles": "/etc/conformance/app.conf\n"} {
-		if err := os.WriteFile(filepath.Join(root, "DEBIAN", name), []byte(text), 0o644); err != nil { //nolint:gosec // dpkg-deb wants it
+		if err := os.WriteFile(filepath.Join(root, "DEBIAN", name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

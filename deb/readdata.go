@@ -110,7 +110,7 @@ func readData(ctx context.Context, m tarMember, date time.Time, files controlFil
 	if err != nil {
 		return nil, err
 	}
-	defer t.plain.Close() //nolint:errcheck // it was only read
+	defer t.plain.Close()
 	d := &dataReader{
 		t: t, date: date, files: files,
 		byPath: map[string]int{}, sums: map[string][16]byte{}, implicit: map[string]bool{},
@@ -147,7 +147,7 @@ func (d *dataReader) entry(h *tar.Header, name string) error {
 	}
 	e := packaging.Entry{
 		Path:  "/" + name,
-		Mode:  packaging.FileMode(uint32(h.Mode & 0o7777)), //nolint:gosec // twelve bits
+		Mode:  packaging.FileMode(uint32(h.Mode & 0o7777)),
 		Owner: accountName(h.Uname, h.Uid),
 		Group: accountName(h.Gname, h.Gid),
 	}

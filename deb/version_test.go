@@ -1,4 +1,4 @@
-package deb_test
+package deb
 
 import (
 	"flag"
@@ -7,8 +7,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-
-	"github.com/vpkg/vpkg/deb"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -45,10 +43,10 @@ func TestCompareVersion(t *testing.T) {
 	}
 	for _, r := range rows {
 		want := map[string]int{"<": -1, "=": 0, ">": 1}[r[1]]
-		if got := deb.CompareVersion(r[0], r[2]); got != want {
+		if got := CompareVersion(r[0], r[2]); got != want {
 			t.Errorf("CompareVersion(%q, %q) is %d, want %d", r[0], r[2], got, want)
 		}
-		if got := deb.CompareVersion(r[2], r[0]); got != -want {
+		if got := CompareVersion(r[2], r[0]); got != -want {
 			t.Errorf("CompareVersion(%q, %q) is %d, want %d", r[2], r[0], got, -want)
 		}
 	}
@@ -128,7 +126,7 @@ func TestCompareVersionOfOthers(t *testing.T) {
 		{"1:", "0", 1},
 		{"-", "0-0", 0},
 	} {
-		if got := deb.CompareVersion(tt.a, tt.b); got != tt.want {
+		if got := CompareVersion(tt.a, tt.b); got != tt.want {
 			t.Errorf("CompareVersion(%q, %q) is %d, want %d", tt.a, tt.b, got, tt.want)
 		}
 	}
@@ -140,8 +138,8 @@ func FuzzCompareVersion(f *testing.F) {
 		f.Add(v, versions[(i+7)%len(versions)], versions[(i*5+1)%len(versions)])
 	}
 	f.Fuzz(func(t *testing.T, a, b, c string) {
-		ab, ba, bc, ac := deb.CompareVersion(a, b), deb.CompareVersion(b, a), deb.CompareVersion(b, c), deb.CompareVersion(a, c)
-		if deb.CompareVersion(a, a) != 0 {
+		ab, ba, bc, ac := CompareVersion(a, b), CompareVersion(b, a), CompareVersion(b, c), CompareVersion(a, c)
+		if CompareVersion(a, a) != 0 {
 			t.Errorf("%q differs from itself", a)
 		}
 		if ab != -ba {

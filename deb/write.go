@@ -126,9 +126,12 @@ func memberEntry(m packaging.Member) (packaging.Entry, error) {
 		return packaging.Entry{}, fmt.Errorf("control member %s: %w", m.Name, err)
 	}
 	h := sha256.New()
-	_, err = io.Copy(h, r)
+	n, err := io.Copy(h, r)
 	if err := errors.Join(err, r.Close()); err != nil {
 		return packaging.Entry{}, fmt.Errorf("control member %s: %w", m.Name, err)
+	}
+	if n != m.Size {
+		return packaging.Entry{}, fmt.Errorf("control member %s has %d bytes, want %d", m.Name, n, m.Size)
 	}
 	return packaging.Entry{
 		Path: "/" + m.Name, Mode: packaging.FileMode(m.Mode), Size: m.Size,

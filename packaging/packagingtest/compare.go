@@ -140,7 +140,7 @@ func content(b packaging.Body) []byte {
 	if err != nil {
 		return []byte(err.Error())
 	}
-	defer r.Close() //nolint:errcheck // it was only read
+	defer r.Close()
 	all, err := io.ReadAll(r)
 	if err != nil {
 		return []byte(err.Error())

@@ -40,7 +40,7 @@ func Symlink(path, target string) packaging.Entry {
 // seed.
 func Noise(seed uint64, n int) []byte {
 	b := make([]byte, n)
-	rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}).Read(b) // never fails
+	_, _ = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}).Read(b) // never fails
 	return b
 }
 
