@@ -46,6 +46,15 @@ const (
 	FeatureXZ   = "data.tar.xz"  // dpkg 1.15.6
 )
 
+// Features gives the value of packaging.Package.Features for a target with the
+// given version of dpkg. Ubuntu's reads zstd since 18.04, Debian's since 1.21.18.
+func Features(dpkg string, ubuntu bool) map[string]bool {
+	return map[string]bool{
+		FeatureXZ:   CompareVersion(dpkg, "1.15.6") >= 0,
+		FeatureZstd: ubuntu || CompareVersion(dpkg, "1.21.18") >= 0,
+	}
+}
+
 // FormatError says what is wrong with a file that Read was given.
 type FormatError struct {
 	Offset int64 // bytes from the start of the file

@@ -118,6 +118,24 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+func TestFeatures(t *testing.T) {
+	for _, tt := range []struct {
+		dpkg   string
+		ubuntu bool
+		zstd   bool
+	}{
+		{"1.19.0", true, true},
+		{"1.20.9", false, false},
+		{"1.21.17", false, false},
+		{"1.21.18", false, true},
+		{"1.22.6", true, true},
+	} {
+		if f := Features(tt.dpkg, tt.ubuntu); f[FeatureZstd] != tt.zstd || !f[FeatureXZ] {
+			t.Errorf("features of dpkg %s, Ubuntu %v, are %v, want zstd %v and xz", tt.dpkg, tt.ubuntu, f, tt.zstd)
+		}
+	}
+}
+
 // TestValidateAll checks that everything is reported at once.
 func TestValidateAll(t *testing.T) {
 	p := packagingtest.Small("deb", "x86_64", 10)

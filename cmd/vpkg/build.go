@@ -247,6 +247,7 @@ func (o *buildOptions) resolve(ctx context.Context, src *source, store *payload.
 			p.Features = rpm.Features(t.RPMVersion())
 		case "deb":
 			job.Format = deb.Format{Store: store, Jobs: o.jobs}
+			p.Features = deb.Features(strings.TrimPrefix(t.PackageManager, "dpkg "), strings.HasPrefix(t.Label, "ubuntu"))
 		}
 		jobs = append(jobs, job)
 	}
