@@ -28,8 +28,11 @@ func (h Host) Run(ctx context.Context, argv ...string) (string, error) {
 	if h.Root != "" {
 		argv = inRoot(h.Root, argv)
 	}
+	if len(argv) == 0 {
+		return "", nil
+	}
 	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // the plan's programs, never a shell
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -47,7 +50,9 @@ func (h Host) Run(ctx context.Context, argv ...string) (string, error) {
 	return out.String(), err
 }
 
-// inRoot gives the command that does the same below root, without a chroot.
+// inRoot gives the command that does the same below root, without a chroot. There
+// is none for a program of the product: of the product that is installed there
+// nothing runs, and the path may name the one of this host.
 func inRoot(root string, argv []string) []string {
 	switch program, args := argv[0], argv[1:]; program {
 	case "getent": // which has no such option; the status for "not found" is 2
@@ -56,6 +61,9 @@ func inRoot(root string, argv []string) []string {
 		return slices.Concat([]string{program, "--prefix", root}, args)
 	case "systemctl":
 		return slices.Concat([]string{program, "--root", root}, args)
+	}
+	if path.IsAbs(argv[0]) {
+		return nil
 	}
 	return argv
 }

@@ -22,7 +22,7 @@ type Host struct {
 // Run runs a program.
 func (h Host) Run(ctx context.Context, argv ...string) (string, error) {
 	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // the plan's programs, never a shell
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	if e, ok := errors.AsType[*exec.ExitError](err); ok {

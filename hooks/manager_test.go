@@ -108,7 +108,8 @@ func unpack(version string) call {
 			m.sys.Units = map[string]hookstest.Unit{}
 		}
 		for _, u := range config(version).Units {
-			m.sys.Units[u.Name] = m.sys.Units[u.Name]
+			was := m.sys.Units[u.Name]
+			m.sys.Units[u.Name] = was
 		}
 	}
 }
@@ -270,7 +271,7 @@ func TestTwice(t *testing.T) {
 		}
 		for _, c := range m.sys.Calls {
 			switch c {
-			case "sync " + program, "systemctl daemon-reload", program + "/bin/init_Platform start",
+			case "sync " + program, "sync /etc", "systemctl daemon-reload", program + "/bin/init_Platform start",
 				"write " + state + "/journal.json", "remove " + state + "/journal.json": // for the start
 			default:
 				t.Errorf("%s: the second time there is %q", format, c)

@@ -25,8 +25,6 @@ func Plan(e Event, c Config) []Step {
 		return planRemove(e, c)
 	case e.Phase == PostRemove && e.Action == Remove:
 		return planReload(e)
-	case e.Phase == PostTrans:
-		return []Step{{Kind: Synced, Path: c.Program}}
 	}
 	return nil
 }
@@ -70,9 +68,7 @@ func chosen(e Event, c Config) string {
 
 func planInstalled(e Event, c Config) []Step {
 	names := unitNames(c.Units)
-	steps := []Step{{Kind: Synced, Path: c.Program}} // rpm does not wait for the disk
-	steps = append(steps, planAccount(e, c)...)
-	steps = append(steps, Step{Kind: Owners, Path: c.Program + "/etc/layout.json"})
+	steps := append(planAccount(e, c), Step{Kind: Owners, Path: c.Program + "/etc/layout.json"})
 	for _, f := range planFolders(c, chosen(e, c)) {
 		steps = appendFolder(steps, f)
 	}
@@ -98,6 +94,8 @@ func planInstalled(e Event, c Config) []Step {
 	gone := slices.DeleteFunc(slices.Clone(e.Was.Units), func(u string) bool { return slices.Contains(names, u) })
 	steps = appendUnits(steps, Step{Kind: Enabled, Units: gone, Absent: true})
 	steps = appendUnits(steps, Step{Kind: Enabled, Units: enable})
+	// rpm does not wait for the disk, neither do useradd and systemctl.
+	steps = append(steps, Step{Kind: Synced, Path: c.Program}, Step{Kind: Synced, Path: "/etc"})
 	if e.Offline {
 		if e.changes() {
 			steps = appendMonitored(steps, c, "try-restart")

@@ -14,7 +14,8 @@ func TestPlan(t *testing.T) {
 		dropInGone = "no file /etc/systemd/system/venAgentMgr.service.d/vpkg-account.conf, no folder /etc/systemd/system/venAgentMgr.service.d"
 		dropIn     = "folder /etc, folder /etc/systemd, folder /etc/systemd/system, folder /etc/systemd/system/venAgentMgr.service.d, file /etc/systemd/system/venAgentMgr.service.d/vpkg-account.conf"
 		state      = "file /var/lib/vpkg/illumio-ven/installed.json, no file /var/lib/vpkg/illumio-ven/failed"
-		unpacked   = "synced /opt/illumio_ven, " + account + ", owners /opt/illumio_ven/etc/layout.json, " + data + ", "
+		unpacked   = account + ", owners /opt/illumio_ven/etc/layout.json, " + data + ", "
+		onDisk     = ", synced /opt/illumio_ven, synced /etc"
 		both       = " illumio-ven.service venAgentMgr.service"
 	)
 	for _, tc := range []struct {
@@ -30,42 +31,42 @@ func TestPlan(t *testing.T) {
 		{
 			"install",
 			hooks.Event{Phase: hooks.PostInstall, Action: hooks.Install},
-			unpacked + dropInGone + ", " + state + ", reload, enabled illumio-ven.service, command illumio-ven.service /opt/illumio_ven/bin/init_Platform start",
+			unpacked + dropInGone + ", " + state + ", reload, enabled illumio-ven.service" + onDisk + ", command illumio-ven.service /opt/illumio_ven/bin/init_Platform start",
 		},
 		{
 			"install in an image",
 			hooks.Event{Phase: hooks.PostInstall, Action: hooks.Install, Offline: true},
-			unpacked + dropInGone + ", " + state + ", enabled illumio-ven.service",
+			unpacked + dropInGone + ", " + state + ", enabled illumio-ven.service" + onDisk,
 		},
 		{
 			"install with another account",
 			hooks.Event{Phase: hooks.PostInstall, Action: hooks.Install, Offline: true, User: "www"},
-			strings.Replace(unpacked, account, "known www, "+account, 1) + dropIn + ", " + state + ", enabled illumio-ven.service",
+			strings.Replace(unpacked, account, "known www, "+account, 1) + dropIn + ", " + state + ", enabled illumio-ven.service" + onDisk,
 		},
 		{
 			"the package's own account is no other one",
 			hooks.Event{Phase: hooks.PostInstall, Action: hooks.Install, Offline: true, User: "ilo-ven"},
-			unpacked + dropInGone + ", " + state + ", enabled illumio-ven.service",
+			unpacked + dropInGone + ", " + state + ", enabled illumio-ven.service" + onDisk,
 		},
 		{
 			"upgrade",
 			hooks.Event{Phase: hooks.PostInstall, Action: hooks.Upgrade, Was: installed("1.0-1")},
-			unpacked + dropInGone + ", " + state + ", reload, restart" + both,
+			unpacked + dropInGone + ", " + state + ", reload" + onDisk + ", restart" + both,
 		},
 		{
 			"upgrade in an image",
 			hooks.Event{Phase: hooks.PostInstall, Action: hooks.Upgrade, Was: installed("1.0-1"), Offline: true},
-			unpacked + dropInGone + ", " + state,
+			unpacked + dropInGone + ", " + state + onDisk,
 		},
 		{
 			"upgrade of a version with other units",
 			hooks.Event{Phase: hooks.PostInstall, Action: hooks.Upgrade, Was: hooks.Installed{Version: "1.0-1", Units: []string{"old.service", "venAgentMgr.service"}}},
-			unpacked + dropInGone + ", " + state + ", reload, no enabled old.service, enabled illumio-ven.service, no active old.service, restart venAgentMgr.service",
+			unpacked + dropInGone + ", " + state + ", reload, no enabled old.service, enabled illumio-ven.service" + onDisk + ", no active old.service, restart venAgentMgr.service",
 		},
 		{
 			"upgrade of a package that vpkg did not make",
 			hooks.Event{Phase: hooks.PostInstall, Action: hooks.Upgrade},
-			unpacked + dropInGone + ", " + state + ", reload, restart" + both,
+			unpacked + dropInGone + ", " + state + ", reload" + onDisk + ", restart" + both,
 		},
 		{"trigger", hooks.Event{Phase: hooks.PostInstall}, ""},
 		{"taking back", hooks.Event{Phase: hooks.PostInstall, Action: hooks.Rollback}, ""},
@@ -84,7 +85,7 @@ func TestPlan(t *testing.T) {
 		{"old version's files are gone", hooks.Event{Phase: hooks.PostRemove, Action: hooks.Upgrade}, ""},
 		{"purge is the script's", hooks.Event{Phase: hooks.PostRemove, Action: hooks.Purge}, ""},
 		{"transaction begins", hooks.Event{Phase: hooks.PreTrans}, ""},
-		{"transaction ends", hooks.Event{Phase: hooks.PostTrans}, "synced /opt/illumio_ven"},
+		{"transaction ends", hooks.Event{Phase: hooks.PostTrans}, ""},
 	} {
 		var got []string
 		for _, s := range hooks.Plan(tc.event, config("2.0-1")) {
@@ -134,7 +135,7 @@ func TestPlanSmall(t *testing.T) {
 	c := hooks.Config{Format: 1, Name: "tool", Version: "1", Program: "/opt/vendor/tool"}
 	for phase, want := range map[hooks.Phase]string{
 		hooks.PreInstall:  "folder /opt, folder /opt/vendor",
-		hooks.PostInstall: "synced /opt/vendor/tool, owners /opt/vendor/tool/etc/layout.json, file /var/lib/vpkg/tool/installed.json, no file /var/lib/vpkg/tool/failed, reload",
+		hooks.PostInstall: "owners /opt/vendor/tool/etc/layout.json, file /var/lib/vpkg/tool/installed.json, no file /var/lib/vpkg/tool/failed, reload, synced /opt/vendor/tool, synced /etc",
 	} {
 		var got []string
 		for _, s := range hooks.Plan(hooks.Event{Phase: phase, Action: hooks.Install}, c) {

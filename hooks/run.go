@@ -15,12 +15,13 @@ import (
 // the rest is done all the same.
 //
 // A run that broke off is picked up by the next one: the same event goes on, any
-// other one undoes it first. Rollback undoes everything that is open.
+// other one undoes it first. Rollback undoes everything that is open, and PostTrans
+// does the starts that are left.
 //
 // The starts at the end of a plan are done when the event has been committed and
 // unlocked, for what is started calls the hook again. They are not undone.
 func Run(ctx context.Context, e Event, steps []Step, sys System, log *slog.Logger) error {
-	if len(steps) == 0 && e.Action != Rollback {
+	if len(steps) == 0 && e.Action != Rollback && e.Phase != PostTrans {
 		return nil
 	}
 	exec := func(argv ...string) (string, error) { return sys.Run(ctx, argv...) }
@@ -57,7 +58,7 @@ func (r *run) run(steps []Step) error {
 	case r.e.Action == Rollback:
 		return r.rollBack()
 	case r.e.Phase == PostTrans:
-		return r.finish(steps)
+		return r.finish()
 	}
 	if err := r.mayFail(r.pickUp()); err != nil {
 		return err
@@ -195,14 +196,9 @@ func (r *run) start(starts []Step) error {
 	return nil
 }
 
-// finish does what needs no journal, and the starts that an earlier event left.
-// A journal that broke off is the next event's matter.
-func (r *run) finish(steps []Step) error {
-	for _, s := range steps {
-		if err := r.step(s); err != nil {
-			r.note(fmt.Errorf("%s: %w", s, err))
-		}
-	}
+// finish does the starts that an earlier event left. A journal that broke off is
+// the next event's matter.
+func (r *run) finish() error {
 	if !r.finishes() {
 		return nil
 	}

@@ -85,7 +85,7 @@ func (h *host) look(s Step) (do, undo Step, need bool, err error) {
 	case Known:
 		_, ok, err := h.lookup("passwd", s.Name)
 		if err == nil && !ok {
-			err = fmt.Errorf("there is no user %q on this host", s.Name)
+			err = fmt.Errorf("there is no user %q on this host, which is chosen for the services", s.Name)
 		}
 		return s, Step{}, false, err
 	case Group:

@@ -37,7 +37,7 @@ const interfaceVersion = 1
 
 func main() {
 	if os.Getenv("PATH") == "" {
-		os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin") //nolint:errcheck // it does not fail for this name
+		os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
 	}
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -177,7 +177,7 @@ func choose(ctx context.Context, e *hooks.Event, c hooks.Config, host hooks.Host
 	}
 	s := host.Surroundings()
 	if format == "deb" && stops(e.Phase) && len(c.Units) > 0 {
-		_, err := host.Run(ctx, host.Root+"/usr/sbin/policy-rc.d", strings.TrimSuffix(c.Units[0].Name, ".service"), "start")
+		_, err := host.Run(ctx, "/usr/sbin/policy-rc.d", strings.TrimSuffix(c.Units[0].Name, ".service"), "start")
 		if refusal, ok := errors.AsType[*hooks.ExitError](err); ok && refusal.Status == 101 { // Debian Policy 9.3.3.1
 			s.Refused = true
 		}
@@ -196,9 +196,9 @@ func readConfig() (hooks.Config, error) {
 	if err != nil { // an image without /proc
 		exe = os.Args[0]
 	}
-	b, err := os.ReadFile(exe + "-config")
+	b, err := os.ReadFile(exe + "-config") //nolint:gosec // the hook's own path, from the package's scriptlet
 	if errors.Is(err, os.ErrNotExist) {
-		b, err = os.ReadFile(filepath.Join(filepath.Dir(exe), "..", "etc", "hook.json"))
+		b, err = os.ReadFile(filepath.Join(filepath.Dir(exe), "..", "etc", "hook.json")) //nolint:gosec // as above
 	}
 	if err != nil {
 		return hooks.Config{}, err
