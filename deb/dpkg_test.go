@@ -73,6 +73,27 @@ func TestDpkgDeb(t *testing.T) {
 	}
 }
 
+// TestDpkgDebWhole compares what dpkg-deb and the compressor's own program make of
+// several frames of the frame store: dpkg-deb must not stop after the first one,
+// as it does for zstd frames.
+func TestDpkgDebWhole(t *testing.T) {
+	needs(t, "dpkg-deb")
+	needs(t, "ar")
+	for codec, member := range map[string]string{"gzip": "data.tar.gz", "zstd": "data.tar.zst"} {
+		t.Run(codec, func(t *testing.T) {
+			needs(t, codec)
+			p := packagingtest.Rich("deb", "amd64")
+			p.Compression.Codec = codec
+			file := build(t, p)
+			got := run(t, "dpkg-deb", "--fsys-tarfile", file)
+			want := run(t, "sh", "-c", `ar p "$1" "$2" | "$3" -dc`, "sh", file, member, codec)
+			if got != want || len(got) < 16<<20 {
+				t.Errorf("dpkg-deb gives a tar of %d bytes, %s one of %d; want the same, and more than 16 MiB", len(got), codec, len(want))
+			}
+		})
+	}
+}
+
 // checkUnpacked compares a file on disk, unpacked by a user who may not be root,
 // with its entry.
 func checkUnpacked(t *testing.T, root string, e *packaging.Entry) {
