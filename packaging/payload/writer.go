@@ -96,6 +96,9 @@ func (s *Store) NewWriter(ctx context.Context, c packaging.Compression, jobs int
 
 // Write adds headers and padding to the payload.
 func (w *Writer) Write(p []byte) (int, error) {
+	if err := w.Err(); err != nil { // what follows may choose to go on
+		return 0, err
+	}
 	n := 0
 	for n < len(p) {
 		if w.packed == nil {
