@@ -248,7 +248,7 @@ func (c *checker) contents(at string, cs []Content) {
 		c.oneLine(p+".caps", x.Caps)
 		c.attributes(p, x.Attributes)
 		d := x.Destination
-		if !(x.Type == TypeTree && d == "/") && !c.absolute(p+".destination", d) {
+		if isRoot := x.Type == TypeTree && d == "/"; !isRoot && !c.absolute(p+".destination", d) {
 			continue
 		}
 		if first, twice := seen[d]; twice {

@@ -215,7 +215,7 @@ func (d *decoder) value(path string, n ast.Node, v reflect.Value, depth int) {
 		return
 	}
 	d.pos[path] = at
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		d.text(path, n, v, u)
 		return
 	}

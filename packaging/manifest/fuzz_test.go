@@ -30,7 +30,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		problems := []error{err}
-		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what errors.Join gives
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
 			problems = joined.Unwrap()
 		}
 		lines := strings.Count(text, "\n") + strings.Count(text, "\r") + 1

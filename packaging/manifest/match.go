@@ -9,7 +9,7 @@ import (
 // checkPattern refuses a pattern that could never fit.
 func checkPattern(pattern string) error {
 	if pattern == "" || strings.HasPrefix(pattern, "/") || path.Clean(pattern) != pattern {
-		return errors.New("want a path relative to the tree, without . and ..")
+		return errors.New("want a path relative to the tree, in its shortest form")
 	}
 	for element := range strings.SplitSeq(pattern, "/") {
 		if _, err := path.Match(element, ""); err != nil {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	stdcmp "cmp"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -378,7 +379,7 @@ func tarLines(t *testing.T, b []byte, control bool) []string {
 	var lines []string
 	for r := tar.NewReader(bytes.NewReader(b)); ; {
 		h, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -480,7 +481,7 @@ func debControl(t *testing.T, p *packaging.Package) []string {
 func TestNFPMProblems(t *testing.T) {
 	const head = "name: a\narch: amd64\nversion: 1.0.0\n"
 	tests := []struct{ name, yaml, want string }{
-		{"unknown key", head + "nmae: b\n", "nfpm.yaml: yaml: unmarshal errors:\n  line 4: field nmae not found in type nfpm.Config (read as nfpm 2.45 does)"},
+		{"unknown key", head + "colour: b\n", "nfpm.yaml: yaml: unmarshal errors:\n  line 4: field colour not found in type nfpm.Config (read as nfpm 2.45 does)"},
 		{"signature", head + "rpm: {signature: {key_file: k}}\noverrides: {deb: {deb: {signature: {key_file: k}}}}\n", "nfpm.yaml: rpm.signature.key_file: vpkg does not sign while it builds: leave it out and sign the file with rpmsign\nnfpm.yaml: overrides.deb.deb.signature.key_file: vpkg does not sign while it builds: leave it out and sign the file or its repository"},
 		{"platform", head + "platform: darwin\n", `nfpm.yaml: platform: "darwin" is not linux`},
 		{"override", head + "overrides: {debian: {}}\n", `nfpm.yaml: overrides: unknown packager "debian" (did you mean "deb"?)`},

@@ -32,8 +32,8 @@ func TestParseProblems(t *testing.T) {
 		name, add string
 		want      string // one line each
 	}{
-		{"unknown key", "sumary: x", `vpkg.yaml:8:1: unknown key "sumary" (did you mean "summary"?)`},
-		{"unknown key within", "contents:\n- destinaton: /a", "vpkg.yaml:9:3: unknown key \"destinaton\" (did you mean \"destination\"?)\nvpkg.yaml:9:3: contents[0] has no destination\nvpkg.yaml:9:3: contents[0] is a file and has no source"},
+		{"unknown key", "sumari: x", `vpkg.yaml:8:1: unknown key "sumari" (did you mean "summary"?)`},
+		{"unknown key within", "contents:\n- destinasion: /a", "vpkg.yaml:9:3: unknown key \"destinasion\" (did you mean \"destination\"?)\nvpkg.yaml:9:3: contents[0] has no destination\nvpkg.yaml:9:3: contents[0] is a file and has no source"},
 		{"wrong type", "requires_elf: maybe", "vpkg.yaml:8:15: requires_elf is text, want true or false"},
 		{"number for text", "vendor: 5", "vpkg.yaml:8:9: vendor is the number 5, want text: put it in quotes"},
 		{"list for text", "vendor: [a]", "vpkg.yaml:8:9: vendor is a list, want text"},
@@ -64,7 +64,7 @@ func TestParseProblems(t *testing.T) {
 		{"unit without a file", "services: [{name: agent.service}]", "vpkg.yaml:8:12: services[0]: want either source or template"},
 		{"sysctl", "sysctls: [{name: x, value: '1'}]", `vpkg.yaml:8:18: sysctls[0].name "x": want words with dots between them, such as net.ipv4.ip_forward, each name once`},
 		{"common relation", "dependencies: {common: {requires: ['a | b']}}", `vpkg.yaml:8:36: dependencies.common.requires[0]: relation "a | b" is not NAME, or NAME >= VERSION, as common ones are`},
-		{"pattern", "payload: {attributes: [{match: '/bin'}]}", `vpkg.yaml:8:32: payload.attributes[0].match "/bin": want a path relative to the tree, without . and ..`},
+		{"pattern", "payload: {attributes: [{match: '/bin'}]}", `vpkg.yaml:8:32: payload.attributes[0].match "/bin": want a path relative to the tree, in its shortest form`},
 		{"compression", "compression: zip", `vpkg.yaml:8:14: compression "zip" is not zstd, gzip, xz or none`},
 		{"level", "compression: gzip:11", `vpkg.yaml:8:14: compression "gzip:11": the levels of gzip are 1 to 9`},
 		{"date", "date: yesterday", `vpkg.yaml:8:7: date "yesterday" is neither YYYY-MM-DD nor YYYY-MM-DDTHH:MM:SSZ`},

@@ -24,7 +24,9 @@ func writeTar(t *testing.T, file string, entries ...string) {
 	for _, e := range entries {
 		f := strings.Fields(e)
 		h := &tar.Header{Name: f[0], Typeflag: tar.TypeReg, ModTime: time.Unix(1_700_000_000, 0), Uname: "builder", Gname: "builder"}
-		fmt.Sscanf(f[1], "%o", &h.Mode)
+		if _, err := fmt.Sscanf(f[1], "%o", &h.Mode); err != nil {
+			t.Fatal(err)
+		}
 		body := "content of " + f[0] + "\n"
 		switch {
 		case len(f) > 2 && f[2] == "->":

@@ -12,7 +12,7 @@ import (
 )
 
 // ErrNotYet is returned for a target that is known but cannot be built.
-var ErrNotYet = errors.New("Windows Installer packages cannot be built yet") //nolint:revive,staticcheck // a proper name
+var ErrNotYet = errors.New("Windows Installer packages cannot be built yet") //nolint:staticcheck // a proper name
 
 // A Program is a compiled program that comes with vpkg.
 type Program struct {
