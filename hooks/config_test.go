@@ -76,6 +76,16 @@ func TestParseConfig(t *testing.T) {
 	}
 }
 
+func TestIsUser(t *testing.T) {
+	for name, want := range map[string]bool{
+		"www-data": true, "_apt": true, "j.doe": true, "0day": true, "": false, "-x": false, "a b": false, "a%b": false, "a\nUser=root": false, "é": false,
+	} {
+		if got := hooks.IsUser(name); got != want {
+			t.Errorf("IsUser(%q) = %t", name, got)
+		}
+	}
+}
+
 // What is read and written again is the same, and what is valid needs no quoting
 // in a shell or a unit.
 func FuzzParseConfig(f *testing.F) {

@@ -276,6 +276,46 @@ func TestLacks(t *testing.T) {
 		m.do(install("rpm", "1.0")...)
 		m.check("1.0", hookstest.Unit{Masked: true})
 	})
+	t.Run("numbers for system accounts", func(t *testing.T) {
+		m := newManager(t, "deb")
+		m.sys.Before = func(_ int, call string) error {
+			if strings.HasPrefix(call, "useradd -r") || strings.HasPrefix(call, "groupadd -r") {
+				return &hooks.ExitError{Status: 4, Text: "no unique number"}
+			}
+			return nil
+		}
+		m.do(install("deb", "1.0")...)
+		m.check("1.0", hookstest.Unit{Enabled: true, Runs: "1.0"})
+	})
+	t.Run("folder that is a link", func(t *testing.T) {
+		m := newManager(t, "deb")
+		link := hookstest.File{Attr: hooks.Attr{Mode: fs.ModeSymlink | 0o777}}
+		m.put("/opt/x", "")
+		m.sys.Files[data] = link
+		m.do(install("deb", "1.0")...)
+		if m.sys.Files[data] != link {
+			t.Errorf("the link is %+v", m.sys.Files[data])
+		}
+	})
+	t.Run("folder that is a file", func(t *testing.T) {
+		m := newManager(t, "deb")
+		m.put(data, "")
+		for _, c := range install("deb", "1.0") {
+			c(m)
+		}
+		if m.err == nil || !strings.Contains(m.err.Error(), data+" is not a folder") {
+			t.Errorf("the error is %v", m.err)
+		}
+	})
+	t.Run("user to remove", func(t *testing.T) {
+		m := newManager(t, "deb")
+		m.do(hook(hooks.PreInstall, "1.0", "install"))
+		delete(m.sys.Users, "ilo-ven") // by hand
+		m.do(hook(hooks.PostRemove, "1.0", "abort-install"))
+		if _, ok := m.sys.Groups["ilo-ven"]; ok {
+			t.Error("the group is still there")
+		}
+	})
 	t.Run("known account", func(t *testing.T) {
 		for _, format := range []string{"rpm", "deb"} {
 			m := newManager(t, format)
