@@ -86,7 +86,7 @@ func makePayload(ctx context.Context, dir string, size int64) error {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", dir, "cmd/compile", "cmd/link", "cmd/asm", "cmd/vet", "cmd/cover",
-		"cmd/pprof", "cmd/trace", "cmd/objdump", "cmd/doc", "cmd/nm", "cmd/go", "cmd/gofmt")
+		"cmd/pprof", "cmd/trace", "cmd/objdump", "cmd/addr2line", "cmd/nm", "cmd/go", "cmd/gofmt")
 	if b, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the payload: %w\n%s", err, b)
 	}
