@@ -12,22 +12,30 @@ import (
 	"github.com/vpkg/vpkg/hooks"
 )
 
-// openLog gives a log that writes everything to the file and warnings to stderr,
-// without the activation code. Errors are main's to show. Where the file cannot
-// be written, stderr alone has to do.
-func openLog(file string, c hooks.Config, stderr io.Writer) (log *slog.Logger, closeLog func()) {
-	var secrets []string
-	if c.EnvPrefix != "" {
-		secrets = append(secrets, os.Getenv(c.EnvPrefix+"ACTIVATION_CODE"))
+// redacted writes to w without the activation code, whatever its variable's prefix
+// is.
+func redacted(w io.Writer) io.Writer {
+	r := hooks.Redactor{W: w}
+	for _, variable := range os.Environ() {
+		if name, value, _ := strings.Cut(variable, "="); strings.HasSuffix(name, "ACTIVATION_CODE") {
+			r.Secrets = append(r.Secrets, value)
+		}
 	}
-	warnings := console{w: hooks.Redactor{W: stderr, Secrets: secrets}}
+	return r
+}
+
+// openLog gives a log that writes everything to the file, without the activation
+// code, and warnings to stderr. Errors are main's to show. Where the file cannot
+// be written, stderr alone has to do.
+func openLog(file string, stderr io.Writer) (log *slog.Logger, closeLog func()) {
+	warnings := console{w: stderr}
 	f, err := openPrivate(file)
 	if err != nil {
 		log := slog.New(warnings)
 		log.Warn("there is no log", "error", err)
 		return log, func() {}
 	}
-	everything := slog.NewTextHandler(hooks.Redactor{W: f, Secrets: secrets}, nil)
+	everything := slog.NewTextHandler(redacted(f), nil)
 	return slog.New(slog.NewMultiHandler(everything, warnings)), func() { f.Close() }
 }
 

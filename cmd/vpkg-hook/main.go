@@ -56,6 +56,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 	case "platform":
 		return platform(ctx, args[1:], stdout, stderr)
 	}
+	stderr = redacted(stderr)
 	if err := event(ctx, args, stderr); err != nil {
 		fmt.Fprintf(stderr, "vpkg-hook: %v\n", err)
 		if stops(hooks.Phase(args[0])) && !errors.Is(err, hooks.ErrUnknown) {
@@ -91,21 +92,28 @@ func version(stdout io.Writer) int {
 
 // event does what one call of a scriptlet means.
 func event(ctx context.Context, args []string, stderr io.Writer) error {
-	call, err := parse(args)
-	if err != nil {
-		return err
-	}
 	c, err := readConfig()
 	if err != nil {
 		return err
 	}
 	host := hooks.Host{Root: strings.TrimRight(os.Getenv("DPKG_ROOT"), "/")}
-	log, closeLog := openLog(host.Root+c.LogFile(), c, stderr)
+	log, closeLog := openLog(host.Root+c.LogFile(), stderr)
 	defer closeLog()
+	if err := logged(ctx, args, c, host, log); err != nil {
+		log.Error("left undone", "args", args, "error", err)
+		return err
+	}
+	return nil
+}
 
+// logged does what one call of a scriptlet means; the caller logs the error.
+func logged(ctx context.Context, args []string, c hooks.Config, host hooks.Host, log *slog.Logger) error {
+	call, err := parse(args)
+	if err != nil {
+		return err
+	}
 	was, err := hooks.ReadInstalled(host, c.Name)
 	if errors.Is(err, hooks.ErrUnknown) {
-		log.Error("the installed state", "error", err)
 		return err
 	}
 	if err != nil {
@@ -117,17 +125,13 @@ func event(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	e, err := from(call.phase, call.args, c, was)
 	if err != nil {
-		log.Error("the call", "args", args, "error", err)
 		return err
 	}
 	if err := choose(ctx, &e, c, host, call.format, log); err != nil {
-		log.Error("the environment", "error", err)
 		return err
 	}
 	log.Info("called", "args", args, "package", c.Name, "version", c.Version, "action", e.Action)
-	err = hooks.Run(ctx, e, hooks.Plan(e, c), host, log)
-	if err != nil {
-		log.Error("the event", "error", err)
+	if err := hooks.Run(ctx, e, hooks.Plan(e, c), host, log); err != nil {
 		return err
 	}
 	log.Info("done", "phase", e.Phase)

@@ -166,10 +166,12 @@ func TestRedacted(t *testing.T) {
 	h := newHost(t)
 	const code = "1f2e3d4c"
 	h.write(t, "var/log/illumio_install.log", "", 0o644) // as the pairing script left it
-	status, _, stderr := h.call(t, "post-remove --format deb -- remove "+code, "VEN_ACTIVATION_CODE="+code)
-	log := h.read("var/log/illumio_install.log")
-	if status != 0 || strings.Contains(stderr+log, code) || !strings.Contains(log, hooks.Redacted) {
-		t.Errorf("it ends with %d and says %q; the log is %s", status, stderr, log)
+	for _, args := range []string{"post-remove --format deb -- remove ", "post-remove --format deb -- recalibrate "} {
+		status, _, stderr := h.call(t, args+code, "VEN_ACTIVATION_CODE="+code)
+		log := h.read("var/log/illumio_install.log")
+		if status != 0 || strings.Contains(stderr+log, code) || !strings.Contains(log, hooks.Redacted) {
+			t.Errorf("%s ends with %d and says %q; the log is %s", args, status, stderr, log)
+		}
 	}
 	if info, err := os.Stat(h.root + "/var/log/illumio_install.log"); err != nil || info.Mode() != 0o600 {
 		t.Errorf("the log: %v, %v", info, err)
@@ -198,6 +200,9 @@ func TestExitStatus(t *testing.T) {
 			status, _, stderr := h.call(t, tc.args, tc.env)
 			if status != tc.status || !strings.HasPrefix(stderr, tc.stderr) || tc.stderr == "" && stderr != "" {
 				t.Errorf("it ends with %d and says %q, want %d and %q", status, stderr, tc.status, tc.stderr)
+			}
+			if log := h.read("var/log/illumio_install.log"); tc.status < 2 && tc.stderr != "" && !strings.Contains(log, "level=ERROR") {
+				t.Errorf("the log has no error: %s", log)
 			}
 			if failed := h.read("var/lib/vpkg/illumio-ven/failed"); (failed != "") != (tc.name == "systemctl fails") {
 				t.Errorf("the mark is %q", failed)
