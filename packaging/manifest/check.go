@@ -15,6 +15,8 @@ var (
 	plainPathRE = regexp.MustCompile(`^/[A-Za-z0-9._+/-]+$`)
 	accountRE   = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,30}$`)
 	unitRE      = regexp.MustCompile(`^[A-Za-z0-9:_.@-]+\.(service|socket|timer|path|target)$`)
+	componentRE = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`) // also a unit's name without its suffix
+	relativeRE  = regexp.MustCompile(`^[A-Za-z0-9._+/-]+$`)
 	wordRE      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 	sysctlRE    = regexp.MustCompile(`^[a-z0-9_]+(\.[A-Za-z0-9_-]+)+$`)
 	prefixRE    = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
@@ -161,6 +163,9 @@ func (c *checker) folders() {
 	if f.Data != "" && (within(f.Data, f.Program) || within(f.Program, f.Data)) {
 		c.bad("folders.data", "folders.data %s and folders.program %s lie in one another", f.Data, f.Program)
 	}
+	if strings.Count(f.Data, "/") == 1 {
+		c.bad("folders.data", "folders.data %s: want a folder within another", f.Data)
+	}
 	seen := make(map[string]bool)
 	for i, x := range f.Extra {
 		at := fmt.Sprintf("folders.extra[%d]", i)
@@ -168,7 +173,7 @@ func (c *checker) folders() {
 			continue
 		}
 		c.matches(at+".path", x.Path, plainPathRE, "letters, digits and . _ + - / only")
-		if slices.Contains(systemFolders, x.Path) {
+		if slices.Contains(systemFolders, x.Path) || strings.Count(x.Path, "/") == 1 {
 			c.bad(at+".path", "%s.path %s is a system folder", at, x.Path)
 		}
 		if within(x.Path, f.Program) {
@@ -189,9 +194,9 @@ func within(p, dir string) bool {
 }
 
 // cleanRelative reports whether p is a path that stays within what it is relative
-// to, in its shortest form.
+// to, in its shortest form, and needs no quoting in a shell or a unit.
 func cleanRelative(p string) bool {
-	return p != "" && path.Clean("/"+p) == "/"+p
+	return relativeRE.MatchString(p) && path.Clean("/"+p) == "/"+p
 }
 
 func (c *checker) account() {
@@ -203,7 +208,7 @@ func (c *checker) account() {
 		c.bad("account", "account is root, which the system makes itself")
 	}
 	for _, v := range []struct{ at, value string }{{"account.home", a.Home}, {"account.shell", a.Shell}} {
-		if v.value != "" && c.absolute(v.at, v.value) {
+		if v.value != "" && v.value != "/" && c.absolute(v.at, v.value) {
 			c.matches(v.at, v.value, plainPathRE, "letters, digits and . _ + - / only")
 		}
 	}
@@ -328,8 +333,8 @@ func (c *checker) platform() {
 	components := make(map[string]bool)
 	for i, x := range m.Components {
 		at := fmt.Sprintf("components[%d]", i)
-		if !wordRE.MatchString(x.Name) || components[x.Name] {
-			c.bad(at+".name", "%s.name %q: want letters, digits and . _ -, each name once", at, x.Name)
+		if !componentRE.MatchString(x.Name) || components[x.Name] {
+			c.bad(at+".name", "%s.name %q: want letters, digits and _ -, a letter first, each name once", at, x.Name)
 		}
 		components[x.Name] = true
 		if x.Program != "" && !cleanRelative(x.Program) {
@@ -462,6 +467,9 @@ func (m *Manifest) setDefaults() {
 		}
 		return r
 	}, strings.ToUpper(m.Name)))
+	if m.EnvPrefix[0] >= '0' && m.EnvPrefix[0] <= '9' {
+		m.EnvPrefix = "PKG_" + m.EnvPrefix
+	}
 	if m.Account.User != "" {
 		or(&m.Account.Group, m.Account.User)
 		or(&m.Account.Home, m.Folders.Data)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // small is the least that a manifest can be.
@@ -24,6 +26,52 @@ func TestParseSmall(t *testing.T) {
 	got := fmt.Sprint(m.Name, " ", m.Version, " ", m.Description, " ", m.EnvPrefix, " ", m.Payload.Destination)
 	if want := "agent 1.2.3-4 an agent AGENT /opt/agent"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// All problems are told at once, in the order of their places, and what is
+// wrong in one value is not told again for what depends on it.
+func TestParseProblemsTogether(t *testing.T) {
+	const text = `name: Agent
+version: 1.2
+summary: two
+  lines.
+license: ""
+maintainer: nobody
+homepage: example.com
+folders:
+  program: /opt
+  data: /opt/agent
+  extra: [{path: /var/log}, {path: /opt/agent}, {path: var}]
+account: {user: Svc, home: /}
+date: [1]
+env_prefix: agent
+contents:
+- {source: a, destination: /opt/agent/x, mode: 420}
+`
+	const want = `vpkg.yaml:1:7: name "Agent": want lower case letters, digits and + - ., a letter or digit first, at least two
+vpkg.yaml:2:10: version is the number 1.2, want text: put it in quotes
+vpkg.yaml:3:10: summary "two lines.": want no final period
+vpkg.yaml:5:10: license is empty
+vpkg.yaml:6:13: maintainer "nobody": want NAME <MAIL>
+vpkg.yaml:7:11: homepage "example.com": want an address that begins with https:// or http://
+vpkg.yaml:9:12: folders.program /opt is a system folder
+vpkg.yaml:10:9: folders.data /opt/agent and folders.program /opt lie in one another
+vpkg.yaml:11:18: folders.extra[0].path /var/log is a system folder
+vpkg.yaml:11:36: folders.extra[1].path /opt/agent lies in the program folder, where the package owns everything: use contents
+vpkg.yaml:11:36: folder /opt/agent is given twice
+vpkg.yaml:11:56: folders.extra[2].path "var" is a relative path, want an absolute one
+vpkg.yaml:12:17: account.user "Svc": want lower case letters, digits, _ and -, at most 31, a letter or _ first
+vpkg.yaml:13:7: date is a list, want text
+vpkg.yaml:14:13: env_prefix "agent": want upper case letters, digits and _
+vpkg.yaml:16:28: contents[0].destination /opt/agent/x lies in the data folder, which is made by the hook and not by the package
+vpkg.yaml:16:48: mode 420 is a bare number, want it in quotes: "420"`
+	_, err := Parse("vpkg.yaml", []byte(text))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if d := cmp.Diff(want, err.Error()); d != "" {
+		t.Errorf("-want +got:\n%s", d)
 	}
 }
 
@@ -53,7 +101,10 @@ func TestParseProblems(t *testing.T) {
 		{"alias of itself", "changelog: &a [*a]", "vpkg.yaml:8:15: changelog[0] is a list, want keys and values"},
 		{"tag", "vendor: !!str 5", "vpkg.yaml:8:9: tag !!str: tags have no meaning here"},
 		{"merge", "account: {<<: {user: x}}", "vpkg.yaml:8:10: account has no user\nvpkg.yaml:8:11: merging with << is not supported: repeat the keys, or use an alias for each value"},
-		{"data in program", "account: {user: root}", "vpkg.yaml:8:10: account is root, which the system makes itself"},
+		{"bad version", "changelog: [{version: 1.2, date: 2026-01-01, changes: [a]}]", "vpkg.yaml:8:23: changelog[0].version is the number 1.2, want text: put it in quotes"},
+		{"changelog order", "changelog: [{version: 1.2.3-4, date: 2026-01-01, changes: [a]}, {version: 1.2.3-3, date: 2026-01-02, changes: [a]}]", "vpkg.yaml:8:90: changelog[1].date is later than the one before: want the newest first"},
+		{"component", "components: [{name: 1a}, {name: a, program: ../a}]", "vpkg.yaml:8:21: components[0].name \"1a\": want letters, digits and _ -, a letter first, each name once\nvpkg.yaml:8:45: components[1].program \"../a\": want a path relative to the program folder"},
+		{"account is root", "account: {user: root}", "vpkg.yaml:8:10: account is root, which the system makes itself"},
 		{"system folder", "contents:\n- {type: dir, destination: /usr/bin}", "vpkg.yaml:9:28: contents[0].destination /usr/bin is a system folder"},
 		{"owner", "account: {user: svc}\ncontents:\n- {type: dir, destination: /a, owner: scv}", `vpkg.yaml:10:39: contents[0].owner "scv" is neither root nor the package's account nor one that every system has (did you mean "svc"?)`},
 		{"link without target", "contents:\n- {type: symlink, destination: /a}", "vpkg.yaml:9:3: contents[0] is a symlink and has no target"},

@@ -88,7 +88,8 @@ type Manifest struct {
 	Log string `yaml:"log,omitempty"`
 	// The prefix of the environment variables that the hook reads at install: with
 	// VEN they are VEN_INSTALL_ACTION, VEN_NONPRIV_USER and so on. Upper case
-	// letters and digits. Without one, the name in upper case with _ for - . and +.
+	// letters and digits. Without one, the name in upper case with _ for - . and +,
+	// and with PKG_ before it if it begins with a digit.
 	EnvPrefix string `yaml:"env_prefix,omitempty"`
 	// How the payload is compressed: zstd, gzip, xz or none, with an optional level
 	// (zstd:19). Without one, what every release of the target reads.
