@@ -22,7 +22,8 @@ const tarBlock = 512 // bytes
 
 // notShipped are the system's folders that no package owns: the postinst of
 // base-files makes them once, so dpkg would remove them for good together with
-// the last package that ships them. A preinst makes them where they are missing.
+// the last package that ships them. A preinst makes them where they are missing; a
+// package without one ships them, or it could not be unpacked there.
 var notShipped = []string{
 	"/etc/opt", "/media", "/mnt", "/opt", "/srv", "/usr/local", "/usr/local/bin", "/usr/local/etc",
 	"/usr/local/games", "/usr/local/include", "/usr/local/lib", "/usr/local/sbin", "/usr/local/share",
@@ -35,14 +36,18 @@ var notShipped = []string{
 // the layout did not name it.
 const implicitMode = fs.ModeDir | 0o755
 
-// dataEntries gives the entries of data.tar, each with its name there: the
+// dataEntries gives the entries of p's data.tar, each with its name there: the
 // layout, and before the first entry in them the implicit folders.
-func dataEntries(l packaging.Layout) iter.Seq2[string, *packaging.Entry] {
+func dataEntries(p *packaging.Package) iter.Seq2[string, *packaging.Entry] {
 	return func(yield func(string, *packaging.Entry) bool) {
 		made := map[string]bool{"/": true}
-		for i := range l {
-			e := &l[i]
-			for _, dir := range missingParents(e.Path, made) {
+		var skip []string
+		if _, ok := p.Script(packaging.PreInstall); ok {
+			skip = notShipped
+		}
+		for i := range p.Layout {
+			e := &p.Layout[i]
+			for _, dir := range missingParents(e.Path, made, skip) {
 				if !yield("."+dir, &packaging.Entry{Path: dir, Mode: implicitMode}) {
 					return
 				}
@@ -60,12 +65,12 @@ func dataEntries(l packaging.Layout) iter.Seq2[string, *packaging.Entry] {
 }
 
 // missingParents lists the folders above name that are not made yet, the outermost
-// first, and adds them to made.
-func missingParents(name string, made map[string]bool) []string {
+// first and without those of skip, and adds them to made.
+func missingParents(name string, made map[string]bool, skip []string) []string {
 	var dirs []string
 	for dir := path.Dir(name); !made[dir]; dir = path.Dir(dir) {
 		made[dir] = true
-		if !slices.Contains(notShipped, dir) {
+		if !slices.Contains(skip, dir) {
 			dirs = append(dirs, dir)
 		}
 	}
@@ -75,9 +80,9 @@ func missingParents(name string, made map[string]bool) []string {
 
 // installedSize is the package's size on disk in KiB as dpkg-gencontrol(1)
 // counts it: files and links rounded up, hard links once, 1 for everything else.
-func installedSize(l packaging.Layout) int64 {
+func installedSize(p *packaging.Package) int64 {
 	n := int64(1) // the root
-	for _, e := range dataEntries(l) {
+	for _, e := range dataEntries(p) {
 		switch {
 		case e.HardLink != "":
 		case e.Mode&fs.ModeSymlink != 0:

@@ -125,7 +125,7 @@ func TestInstalledSize(t *testing.T) {
 		t.Fatal(err)
 	}
 	lay(t, root, p.Layout)
-	ours := regexp.MustCompile(`(?m)^Installed-Size: (\d+)$`).FindStringSubmatch(control(p, 1+installedSize(p.Layout)))
+	ours := regexp.MustCompile(`(?m)^Installed-Size: (\d+)$`).FindStringSubmatch(control(p, 1+installedSize(p)))
 	for name, text := range map[string]string{
 		"control":   "Source: x\nMaintainer: " + p.Maintainer + "\n\nPackage: x\nArchitecture: all\nDescription: x\n",
 		"changelog": "x (1) unstable; urgency=low\n\n  * x\n\n -- " + p.Maintainer + "  Fri, 02 Jan 2026 03:04:05 +0000\n",

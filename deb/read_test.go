@@ -369,7 +369,7 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 		var q packaging.Package
-		fields, err := parseParagraph(control(p, installedSize(p.Layout)))
+		fields, err := parseParagraph(control(p, installedSize(p)))
 		if err == nil {
 			err = fill(&q, fields)
 		}

@@ -69,7 +69,7 @@ func (f Format) encodeData(ctx context.Context, s *payload.Store, p *packaging.P
 	if err := t.root(p.Date); err != nil {
 		return nil, err
 	}
-	for name, e := range dataEntries(p.Layout) {
+	for name, e := range dataEntries(p) {
 		if err := t.entry(name, e, p.Date); err != nil {
 			return nil, err
 		}
@@ -88,7 +88,7 @@ func (f Format) encodeControl(ctx context.Context, s *payload.Store, p *packagin
 		return nil, err
 	}
 	for _, m := range []struct{ name, text string }{
-		{"control", control(p, installedSize(p.Layout))},
+		{"control", control(p, installedSize(p))},
 		{"md5sums", md5sums(p.Layout, md5s)},
 		{"conffiles", conffiles(p.Layout)},
 		{"triggers", triggers(p.Triggers)},

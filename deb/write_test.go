@@ -118,16 +118,28 @@ func TestNotShipped(t *testing.T) {
 		"/etc/a":                "./etc",
 		"/usr/lib/systemd/a.so": "./usr ./usr/lib ./usr/lib/systemd",
 	} {
-		var got []string
-		for name, e := range dataEntries(packaging.Layout{packagingtest.File(path, 0o644, nil)}) {
-			if e.Mode.IsDir() {
-				got = append(got, name)
-			}
+		p := &packaging.Package{
+			Scripts: []packaging.Script{{Phase: packaging.PreInstall}},
+			Layout:  packaging.Layout{packagingtest.File(path, 0o644, nil)},
 		}
-		if strings.Join(got, " ") != want {
+		if got := folders(p); got != want {
 			t.Errorf("%s: folders are %q, want %q", path, got, want)
 		}
 	}
+	p := &packaging.Package{Layout: packaging.Layout{packagingtest.File("/opt/a/b", 0o644, nil)}}
+	if got, want := folders(p), "./opt ./opt/a"; got != want {
+		t.Errorf("without a preinst folders are %q, want %q", got, want)
+	}
+}
+
+func folders(p *packaging.Package) string {
+	var names []string
+	for name, e := range dataEntries(p) {
+		if e.Mode.IsDir() {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 // TestLintian has Debian's own check find nothing in a package that keeps to the
