@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command bench builds the same payload with vpkg and with the tools that a user
 // would take instead, in one run on one machine, and prints time, memory and size
 // as ratios:
