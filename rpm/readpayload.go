@@ -222,8 +222,7 @@ func (r *payloadReader) readBody(i int, size int64) error {
 		r.full[group] = true
 	}
 	sum := sha256.New()
-	own := hash.Hash(sum)
-	w := io.Writer(sum)
+	own, w := sum, io.Writer(sum)
 	if r.files.algo != digestSHA256 && r.files.digests[i] != "" {
 		a, ok := digestAlgorithms[r.files.algo]
 		if !ok {

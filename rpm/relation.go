@@ -44,18 +44,20 @@ type dependency struct {
 
 func (d dependency) rich() bool { return strings.HasPrefix(d.name, "(") }
 
+// comparisons are the signs that a spec file has for senses.
+var comparisons = map[uint32]string{
+	senseLess:                 "<",
+	senseLess | senseEqual:    "<=",
+	senseEqual:                "=",
+	senseGreater | senseEqual: ">=",
+	senseGreater:              ">",
+	senseLess | senseGreater:  "<>", // not in spec files, but in old packages
+}
+
 // String gives the relation as a spec file has it.
 func (d dependency) String() string {
-	op := ""
-	for _, o := range []struct {
-		flag uint32
-		sign string
-	}{{senseLess, "<"}, {senseGreater, ">"}, {senseEqual, "="}} {
-		if d.flags&o.flag != 0 {
-			op += o.sign
-		}
-	}
-	if op == "" {
+	op, ok := comparisons[d.flags&senseCompare]
+	if !ok {
 		return d.name
 	}
 	return d.name + " " + op + " " + d.version
@@ -284,7 +286,7 @@ func (d dependency) validate() error {
 func validateEVR(v string) error {
 	for i := range len(v) {
 		if !isAlnum(v[i]) && !strings.ContainsRune("._+-~^:", rune(v[i])) {
-			return fmt.Errorf("version %q: want letters, digits and . _ + - ~ ^ :", v)
+			return fmt.Errorf("version %q: want letters, digits and any of ._+-~^: in it", v)
 		}
 	}
 	if epoch, _, ok := strings.Cut(v, ":"); ok && strings.Trim(epoch, "0123456789") != "" {

@@ -66,8 +66,6 @@ const (
 	senseTriggerUn     uint32 = 1 << 17
 	senseTriggerPostUn uint32 = 1 << 18
 	senseTriggerPreIn  uint32 = 1 << 25
-
-	senseTrigger = senseTriggerIn | senseTriggerUn | senseTriggerPostUn | senseTriggerPreIn
 )
 
 var triggerKinds = []triggerKind{

@@ -161,7 +161,7 @@ func TestGolden(t *testing.T) {
 	got := rpm.Dump(t, b.Bytes())
 	const name = "testdata/rich.golden"
 	if *update {
-		if err := os.WriteFile(name, []byte(got), 0o644); err != nil { //nolint:gosec // for everybody to read
+		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
