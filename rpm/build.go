@@ -207,32 +207,19 @@ func validate(p *packaging.Package) []error {
 	if c := compression(p).Codec; !slices.Contains([]string{"zstd", "gzip", "xz", "none"}, c) {
 		bad("compression %q: want zstd, gzip, xz or none", c)
 	}
-	texts := map[string]string{
-		"summary": p.Summary, "description": p.Description, "license": p.License, "vendor": p.Vendor,
-		"maintainer": p.Maintainer, "homepage": p.Homepage, "group": p.Group, "prefixes": strings.Join(p.Prefixes, " "),
-	}
 	for i, c := range p.Changelog {
-		texts[fmt.Sprintf("changelog entry %d", i+1)] = c.Author + c.Text
 		if !fitsTime(c.Date) {
 			bad("changelog entry %d: date %v is not between 1970 and 2106", i+1, c.Date)
 		}
 	}
-	scripts := slices.Clone(p.Scripts)
-	for _, t := range p.Triggers {
-		scripts = append(scripts, t.Script)
-		texts["trigger "+t.Kind] += strings.Join(t.On, " ") + t.Script.Body
-	}
-	for _, s := range scripts {
-		texts[fmt.Sprintf("interpreter %q", s.Interpreter)] = strings.Join(s.Interpreter, " ")
-	}
-	return append(errs, validateTexts(texts)...)
+	return append(errs, validateTexts(p)...)
 }
 
-// validateTexts checks that texts, given by what they are, can stand in a header
-// whose encoding is UTF-8.
-func validateTexts(texts map[string]string) []error {
+// validateTexts checks that p's texts can stand in a header whose encoding is
+// UTF-8.
+func validateTexts(p *packaging.Package) []error {
 	var errs []error
-	for what, text := range texts {
+	check := func(what, text string) {
 		if strings.ContainsRune(text, 0) {
 			errs = append(errs, fmt.Errorf("%s: has a NUL byte", what))
 		}
@@ -240,7 +227,23 @@ func validateTexts(texts map[string]string) []error {
 			errs = append(errs, fmt.Errorf("%s: is not UTF-8", what))
 		}
 	}
-	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	check("summary", p.Summary)
+	check("description", p.Description)
+	check("license", p.License)
+	check("vendor", p.Vendor)
+	check("maintainer", p.Maintainer)
+	check("homepage", p.Homepage)
+	check("group", p.Group)
+	check("prefixes", strings.Join(p.Prefixes, " "))
+	for i, c := range p.Changelog {
+		check(fmt.Sprintf("changelog entry %d", i+1), c.Author+c.Text)
+	}
+	for _, s := range p.Scripts {
+		check(fmt.Sprintf("%s script", s.Phase), strings.Join(s.Interpreter, " ")+s.Body)
+	}
+	for _, t := range p.Triggers {
+		check("%"+t.Kind, strings.Join(t.On, " ")+strings.Join(t.Script.Interpreter, " ")+t.Script.Body)
+	}
 	return errs
 }
 

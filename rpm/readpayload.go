@@ -95,21 +95,30 @@ func (r *payloadReader) read(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	counted := &countingReader{r: io.TeeReader(d, r.plain)}
+	ahead := newReadAhead(d)
+	counted := &countingReader{r: io.TeeReader(ahead, r.plain)}
 	r.cpio = cpio.NewReader(counted)
-	if err := r.readArchive(); err != nil {
-		return err
+	err = r.readArchive()
+	if err == nil {
+		err = readPadding(counted)
 	}
-	if n, err := io.CopyN(io.Discard, counted, maxPadding+1); err == nil {
-		return errors.New("data after the end of the archive")
-	} else if !errors.Is(err, io.EOF) {
+	if ahead.Close(); err != nil { // before d is closed, and raw read on
 		return err
-	} else if n > 0 {
-		r.cpio = nil // its offset is no longer that of what follows
 	}
 	r.plainSize = counted.n
 	_, err = io.CopyBuffer(io.Discard, raw, r.buf) // what the codec left, for the digests
 	return err
+}
+
+// readPadding reads what follows the archive, to the end.
+func readPadding(r io.Reader) error {
+	switch _, err := io.CopyN(io.Discard, r, maxPadding+1); {
+	case err == nil:
+		return errors.New("data after the end of the archive")
+	case !errors.Is(err, io.EOF):
+		return err
+	}
+	return nil
 }
 
 // codec gives the payload's codec. A package that names none has no compression,
