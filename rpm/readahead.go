@@ -10,8 +10,8 @@ type readAhead struct {
 	quit chan struct{} // closed by Close
 	done chan struct{} // closed when the goroutine has ended
 
-	chunk       // what is being read
-	buf  []byte // all of its buffer
+	chunk        // what is being read
+	buf   []byte // all of its buffer
 }
 
 // A chunk is what one Read gave.
