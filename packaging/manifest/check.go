@@ -412,8 +412,8 @@ func (c *checker) triggers() {
 		if !slices.Contains(rpmTriggers, t.Kind) {
 			c.bad(at+".kind", "%s.kind %q is not one of %s%s", at, t.Kind, strings.Join(rpmTriggers, ", "), didYouMean(t.Kind, rpmTriggers))
 		}
-		if len(t.On) == 0 {
-			c.bad(at+".on", "%s.on is empty", at)
+		if len(t.Names) == 0 {
+			c.bad(at+".names", "%s.names is empty", at)
 		}
 	}
 }

@@ -144,7 +144,7 @@ func (m *Manifest) triggers(t Target) ([]packaging.Trigger, error) {
 			at := fmt.Sprintf("triggers.rpm[%d].script", i)
 			return nil, m.problem(at, "%s: %w", at, err)
 		}
-		ts = append(ts, packaging.Trigger{Kind: x.Kind, On: x.On, Script: packaging.Script{Body: string(b)}})
+		ts = append(ts, packaging.Trigger{Kind: x.Kind, On: x.Names, Script: packaging.Script{Body: string(b)}})
 	}
 	return ts, nil
 }

@@ -353,7 +353,7 @@ type RPMTrigger struct {
 	// transfiletriggerpostun.
 	Kind string `yaml:"kind"`
 	// Packages, such as kernel >= 5, or for file triggers path prefixes.
-	On []string `yaml:"on"`
+	Names []string `yaml:"names"`
 	// The script, beside the manifest.
 	Script string `yaml:"script"`
 }
