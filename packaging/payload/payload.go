@@ -13,9 +13,11 @@
 package payload
 
 const (
-	// frameSize is the most plain bytes in a frame. Larger frames compress better
-	// and need more memory.
-	frameSize = 8 << 20
+	// frameSize is the most plain bytes in a frame, and the size of a buffer. Larger
+	// frames find more repeated bytes, where a file has them far apart: 130 MB of
+	// programs in one file were 48.1 MB with 4 MiB, 46.7 MB with 6, 45.8 MB with 8;
+	// as files of their own 49.2, 49.1 and 49.0 MB. Each MiB costs a build 2.5 MB.
+	frameSize = 6 << 20
 
 	// ownFrames is the least size of a body with frames of its own.
 	ownFrames = 256 << 10

@@ -35,9 +35,10 @@ type Store struct {
 	lock    *os.File
 	private bool // the folder goes with the Store
 
-	mu       sync.Mutex
-	buffers  [][]byte             // of frameSize, that a Writer has given back
-	encoders map[string][]encoder // likewise, by the codec's id
+	// What a Writer has given back, so that many packages need hardly more memory
+	// than one. What no other takes soon is the garbage collector's.
+	buffers  sync.Pool // of *[]byte, each of frameSize
+	encoders sync.Map  // of *sync.Pool of encoder, by the codec's id
 }
 
 // layoutVersion is part of the folder's name: another layout gets another folder.
@@ -233,47 +234,31 @@ func (s *Store) publish(temp, kind string, key packaging.Digest) error {
 	return fmt.Errorf("frame store: %w", err)
 }
 
-// buffer gives a buffer of frameSize.
-func (s *Store) buffer() []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := len(s.buffers)
-	if n == 0 {
-		return make([]byte, frameSize)
+// getBuffer gives a buffer of frameSize.
+func (s *Store) getBuffer() []byte {
+	if b, ok := s.buffers.Get().(*[]byte); ok {
+		return *b
 	}
-	b := s.buffers[n-1]
-	s.buffers = s.buffers[:n-1]
-	return b
+	return make([]byte, frameSize)
 }
 
-// encoder gives an encoder of c.
-func (s *Store) encoder(c *codec) (encoder, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	free := s.encoders[c.id]
-	if len(free) == 0 {
-		return c.newEncoder()
+// putBuffer keeps a buffer for the next Writer.
+func (s *Store) putBuffer(b []byte) { s.buffers.Put(&b) }
+
+// getEncoder gives an encoder of c.
+func (s *Store) getEncoder(c *codec) (encoder, error) {
+	if pool, ok := s.encoders.Load(c.id); ok {
+		if e, ok := pool.(*sync.Pool).Get().(encoder); ok {
+			return e, nil
+		}
 	}
-	s.encoders[c.id] = free[:len(free)-1]
-	return free[len(free)-1], nil
+	return c.newEncoder()
 }
 
-// keepBuffer keeps a buffer for the next Writer, so that a build of many packages
-// needs no more memory than that of one.
-func (s *Store) keepBuffer(b []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.buffers = append(s.buffers, b)
-}
-
-// keepEncoder keeps an encoder likewise.
-func (s *Store) keepEncoder(c *codec, e encoder) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.encoders == nil {
-		s.encoders = map[string][]encoder{}
-	}
-	s.encoders[c.id] = append(s.encoders[c.id], e)
+// putEncoder keeps an encoder for the next Writer.
+func (s *Store) putEncoder(c *codec, e encoder) {
+	pool, _ := s.encoders.LoadOrStore(c.id, new(sync.Pool))
+	pool.(*sync.Pool).Put(e) //nolint:errcheck // nothing else is stored there
 }
 
 // digestOf is the SHA-256 of parts, each ended by a zero byte.

@@ -81,10 +81,10 @@ func (s *Store) NewWriter(ctx context.Context, c packaging.Compression, jobs int
 		made:    map[packaging.Digest]*frame{},
 		plain:   sha256.New(),
 		jobs:    make(chan job),
-		buffers: make(chan []byte, jobs+1),
+		buffers: make(chan []byte, max(jobs, 2)),
 		failed:  make(chan struct{}),
 	}
-	for range jobs + 1 { // one is filled while the others are compressed
+	for range cap(w.buffers) { // filling one keeps a processor as busy as compressing it
 		w.buffers <- nil
 	}
 	for range jobs {
@@ -197,7 +197,7 @@ func (w *Writer) largeBody(e *packaging.Entry) error {
 		keys[i] = bodyKey(&w.c, e.SHA256, offset, min(each, e.Size-offset))
 		found[i] = w.made[keys[i]]
 	}
-	parallel(n, cap(w.buffers)-1, func(i int) {
+	parallel(n, cap(w.buffers), func(i int) {
 		if found[i] == nil {
 			found[i], _ = w.s.lookup(keys[i])
 		}
@@ -342,7 +342,7 @@ func (w *Writer) end() {
 	close(w.buffers)
 	for b := range w.buffers {
 		if b != nil {
-			w.s.keepBuffer(b[:frameSize])
+			w.s.putBuffer(b[:frameSize])
 		}
 	}
 }
@@ -370,7 +370,7 @@ func (w *Writer) buffer() ([]byte, error) {
 		return nil, w.Err()
 	case b := <-w.buffers:
 		if b == nil {
-			b = w.s.buffer()
+			b = w.s.getBuffer()
 		}
 		return b[:frameSize], nil
 	}
@@ -398,7 +398,7 @@ func (w *Writer) work() {
 		w.buffers <- j.plain
 	}
 	if e != nil {
-		w.s.keepEncoder(&w.c, e)
+		w.s.putEncoder(&w.c, e)
 	}
 }
 
@@ -412,7 +412,7 @@ func (w *Writer) makeFrame(e *encoder, j job) (err error) {
 		j.f.key = key
 	}
 	if *e == nil {
-		if *e, err = w.s.encoder(&w.c); err != nil {
+		if *e, err = w.s.getEncoder(&w.c); err != nil {
 			return err
 		}
 	}

@@ -36,7 +36,7 @@ const (
 var xzFlags = [2]byte{0, 1} // the stream's: check is CRC32
 
 func xzCodec(level int) codec {
-	dict := min(1<<(17+level), frameSize) // 256 KiB at level 1, 8 MiB from level 6 on
+	dict := min(1<<(17+level), frameSize) // 256 KiB at level 1, 4 MiB from level 5 on
 	return codec{
 		name: "xz",
 		id:   fmt.Sprintf("xz %d %s", level, ulikunitzVersion),
