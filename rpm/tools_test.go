@@ -76,3 +76,44 @@ func TestToolsAccept(t *testing.T) {
 		})
 	}
 }
+
+// TestSign has rpmsign add a signature, for which there is room.
+func TestSign(t *testing.T) {
+	var gpg string
+	for _, name := range []string{"rpmsign", "gpgconf", "gpg"} {
+		var err error
+		if gpg, err = exec.LookPath(name); err != nil {
+			t.Skipf("%s is not installed", name)
+		}
+	}
+	home := t.TempDir()
+	t.Setenv("GNUPGHOME", home)
+	t.Cleanup(func() { // the agent that gpg started
+		if err := exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run(); err != nil { //nolint:noctx // the test's context is done
+			t.Error(err)
+		}
+	})
+	run(t, "gpg", "--batch", "--quiet", "--passphrase", "", "--quick-gen-key", "Test <test@example.org>", "rsa2048", "sign", "never")
+
+	name := writeFile(t, packagingtest.Small("rpm", "x86_64", 1000))
+	before, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, "rpmsign", "--define", "_gpg_name Test", "--define", "__gpg "+gpg, "--addsign", name)
+	after, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(before, after) {
+		t.Error("rpmsign added nothing")
+	}
+	const headers = 96 + 16 + 7*16 + 4276 + 4 // where the main header starts
+	if !bytes.Equal(before[headers:], after[headers:]) {
+		t.Error("header or payload were moved")
+	}
+	_, err = rpm.Format{}.Read(t.Context(), bytes.NewReader(after), int64(len(after)), packaging.Payload)
+	if err != nil {
+		t.Error(err)
+	}
+}
