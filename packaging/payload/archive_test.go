@@ -5,7 +5,9 @@ import (
 	"archive/zip"
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -364,4 +366,113 @@ func FuzzReadArchive(f *testing.F) {
 		}
 		dump(t, tree)
 	})
+}
+
+// TestRead7z reads what bsdtar 3.6.2 made with
+//
+//	bsdtar --format 7zip -cf bsdtar.7z bin empty link
+//	bsdtar --format 7zip -cf bsdtar-link.7z bin link # to ../../etc/passwd
+func TestRead7z(t *testing.T) {
+	tree, err := ReadArchive(t.Context(), "testdata/bsdtar.7z", ArchiveOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	const want = `drwxr-xr-x bin
+-rwxr-x--- bin/agent "agent"
+-rw-r--r-- empty ""
+Lrwxrwxrwx link -> bin/agent
+`
+	if got := dump(t, tree); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	_, err = ReadArchive(t.Context(), "testdata/bsdtar-link.7z", ArchiveOptions{})
+	if want := `entry "link": link to "../../etc/passwd" leads out of the archive`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got error %v, want %q", err, want)
+	}
+}
+
+// rarOf makes a rar (version 5) of files with the given names and the content
+// "x"; a name that ends in a slash is a folder.
+func rarOf(names ...string) []byte {
+	b := []byte("Rar!\x1a\x07\x01\x00")
+	block := func(header []byte) {
+		header = append(binary.AppendUvarint(nil, uint64(len(header))), header...)
+		b = binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(header))
+		b = append(b, header...)
+	}
+	block([]byte{1, 0, 0}) // main header
+	for _, n := range names {
+		content, flags, mode := "x", byte(4), uint64(0o100644)
+		if strings.HasSuffix(n, "/") {
+			content, flags, mode = "", 5, 0o040755
+			n = strings.TrimSuffix(n, "/")
+		}
+		h := []byte{2, 2, byte(len(content)), flags, byte(len(content))} // file header with data
+		h = binary.AppendUvarint(h, mode)
+		h = binary.LittleEndian.AppendUint32(h, crc32.ChecksumIEEE([]byte(content)))
+		h = append(h, 0, 1, byte(len(n))) // stored, made on Unix
+		block(append(h, n...))
+		b = append(b, content...)
+	}
+	block([]byte{5, 0, 0}) // end
+	return b
+}
+
+func TestReadRar(t *testing.T) {
+	tree, err := ReadArchive(t.Context(), archiveFile(t, "payload.rar", rarOf("d/", "d/f", "g")), ArchiveOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	const want = `drwxr-xr-x d
+-rw-r--r-- d/f "x"
+-rw-r--r-- g "x"
+`
+	if got := dump(t, tree); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	_, err = ReadArchive(t.Context(), archiveFile(t, "payload.rar", rarOf("../f")), ArchiveOptions{})
+	if want := `entry "../f": path has ..`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got error %v, want %q", err, want)
+	}
+}
+
+// TestIdentify names archives after others, and begins a tar like a zlib stream.
+func TestIdentify(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"a.zip":    tarOf(t, reg("x^", 1)), // 78 5e
+		"a.tar.gz": zipOf(t, 0, "f"),
+		"a.br":     rarOf("f"),
+		"a":        tarOf(t, reg("h\xc3\xa9", 1)),
+	} {
+		tree, err := ReadArchive(t.Context(), archiveFile(t, name, b), ArchiveOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if len(tree.Files) != 1 {
+			t.Errorf("%s: read %d files, want 1", name, len(tree.Files))
+		}
+		if err := tree.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err := ReadArchive(t.Context(), archiveFile(t, "notes.gz", gzipped(t, []byte("no tar"))), ArchiveOptions{})
+	if want := ".gz file holds no tar archive"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got error %v, want %q", err, want)
+	}
+}
+
+func gzipped(t testing.TB, b []byte) []byte {
+	t.Helper()
+	e, err := gzipCodec(1).newEncoder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var buf bytes.Buffer
+	if err := e.encode(&buf, b); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
 }

@@ -60,7 +60,7 @@ func identify(ctx context.Context, file *os.File, most int64) (archives.Extracto
 			continue
 		}
 		if err := holdsTar(ctx, file, c); err != nil {
-			return nil, fmt.Errorf("compressed file%s holds no tar archive: %w", c.Extension(), err)
+			return nil, fmt.Errorf("%s file holds no tar archive: %w", c.Extension(), err)
 		}
 		_, err := file.Seek(0, io.SeekStart)
 		return archives.CompressedArchive{Extraction: archives.Tar{}, Compression: limited{c, most}}, err
