@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"time"
 
@@ -32,14 +33,14 @@ func (f folder) path(name string) string {
 
 func (f folder) open(name string) (fs.File, error) {
 	if f.fsys != nil {
-		return f.fsys.Open(name)
+		return f.fsys.Open(path.Clean(name))
 	}
 	return os.Open(f.path(name))
 }
 
 func (f folder) stat(name string) (fs.FileInfo, error) {
 	if f.fsys != nil {
-		return fs.Stat(f.fsys, name)
+		return fs.Stat(f.fsys, path.Clean(name))
 	}
 	return os.Stat(f.path(name))
 }

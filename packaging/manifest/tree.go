@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/payload"
@@ -17,7 +18,7 @@ func (f folder) tree(ctx context.Context, name string) (*payload.Tree, error) {
 	case err != nil:
 		return nil, err
 	case f.fsys != nil && info.IsDir():
-		sub, err := fs.Sub(f.fsys, name)
+		sub, err := fs.Sub(f.fsys, path.Clean(name))
 		if err != nil {
 			return nil, err
 		}
