@@ -23,10 +23,11 @@ func formatErrorf(offset int64, format string, args ...any) error {
 	return &FormatError{offset, fmt.Errorf(format, args...)}
 }
 
-// Limits of a header, which are rpm's own.
+// Limits of a header. The first two are rpm's own.
 const (
 	maxEntries = 0xffff
 	maxStore   = 0x0fff_ffff // bytes
+	maxValues  = 1 << 20     // of an entry that is looked at; the most files, that is
 )
 
 // A block is a header that was read: its entries, and its bytes as they stand in
@@ -235,6 +236,10 @@ func (f *fields) strings(t tag) []string {
 		f.fail(t, "type %d is not a string", e.typ)
 		return nil
 	}
+	if e.count > maxValues {
+		f.fail(t, "%d values, want at most %d", e.count, maxValues)
+		return nil
+	}
 	ss := make([]string, e.count) // each has a byte of data at least
 	for i, rest := 0, e.data; i < len(ss); i++ {
 		n := bytes.IndexByte(rest, 0)
@@ -257,7 +262,11 @@ func (f *fields) ints(t tag) []uint64 {
 	if !ok {
 		return nil
 	}
-	ns := make([]uint64, 0, len(e.data)/max(e.typ.size(), 1))
+	if e.count > maxValues {
+		f.fail(t, "%d values, want at most %d", e.count, maxValues)
+		return nil
+	}
+	ns := make([]uint64, 0, e.count)
 	switch be := binary.BigEndian; e.typ {
 	case typeChar, typeInt8, typeBin:
 		for _, b := range e.data {

@@ -9,8 +9,9 @@ import (
 	"github.com/vpkg/vpkg/packaging"
 )
 
-// maxFiles is the most files of a package that is read.
-const maxFiles = 1 << 20
+// maxPath is the longest path that is read, in bytes: Linux' PATH_MAX. Without it,
+// a long name of a folder could be repeated for each of many files.
+const maxPath = 4096
 
 // A fileList is what the main header says of the files, in its order.
 type fileList struct {
@@ -84,14 +85,15 @@ func readPaths(h *fields) []string {
 				h.fail(tagDirIndexes, "folder %d of %d", indexes[i], len(dirs))
 				return nil
 			}
-			paths[i] = dirs[indexes[i]] + name
+			dir := dirs[indexes[i]]
+			if len(dir)+len(name) > maxPath {
+				h.fail(tagBaseNames, "path of %d bytes, want at most %d", len(dir)+len(name), maxPath)
+				return nil
+			}
+			paths[i] = dir + name
 		}
 	} else {
 		paths = h.strings(tagOldFileNames) // before rpm 4
-	}
-	if len(paths) > maxFiles {
-		h.fail(tagBaseNames, "%d files, want at most %d", len(paths), maxFiles)
-		return nil
 	}
 	seen := make(map[string]bool, len(paths))
 	for _, p := range paths {
