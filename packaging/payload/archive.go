@@ -90,7 +90,6 @@ type extraction struct {
 	spool  *os.File
 	bytes  int64 // written to spool
 	h      hash.Hash
-	buf    []byte
 }
 
 func readArchive(ctx context.Context, r io.Reader, format archives.Extractor, o ArchiveOptions) (_ *Tree, err error) {
@@ -100,7 +99,6 @@ func readArchive(ctx context.Context, r io.Reader, format archives.Extractor, o 
 		names:          names{},
 		groups:         map[string][]int{},
 		h:              sha256.New(),
-		buf:            make([]byte, copySize),
 	}
 	spool, err := newSpool(o.Spool)
 	if err != nil {
@@ -204,7 +202,7 @@ func (x *extraction) content(f *File, fi archives.FileInfo) error {
 	defer r.Close()
 	x.h.Reset()
 	left := x.Bytes - x.bytes
-	n, err := io.CopyBuffer(io.MultiWriter(x.spool, x.h), struct{ io.Reader }{io.LimitReader(r, left+1)}, x.buf)
+	n, err := copyAll(io.MultiWriter(x.spool, x.h), io.LimitReader(r, left+1))
 	switch {
 	case err != nil:
 		return fmt.Errorf("entry %q: %w", fi.NameInArchive, err)

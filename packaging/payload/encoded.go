@@ -99,7 +99,7 @@ func (e *Encoded) hash() error {
 		if err != nil {
 			return fmt.Errorf("reading back the payload: %w", err)
 		}
-		n, err := io.Copy(plain, d)
+		n, err := copyAll(plain, onlyReader{d})
 		if err := errors.Join(err, d.Close()); err != nil {
 			return fmt.Errorf("reading back the payload: %w", err)
 		}
@@ -108,7 +108,7 @@ func (e *Encoded) hash() error {
 		}
 		e.PlainSHA256 = packaging.Digest(plain.Sum(nil))
 	}
-	if _, err := io.Copy(h, r); err != nil {
+	if _, err := r.WriteTo(h); err != nil {
 		return err
 	}
 	e.SHA256 = packaging.Digest(h.Sum(nil))
@@ -174,9 +174,8 @@ func (r *frameReader) Read(p []byte) (int, error) {
 
 // WriteTo copies the rest to w, from file to file where the system can.
 func (r *frameReader) WriteTo(w io.Writer) (n int64, err error) {
-	buf := make([]byte, copySize)
 	for {
-		m, err := io.CopyBuffer(w, r.part, buf)
+		m, err := copyAll(w, r.part)
 		n += m
 		if err != nil {
 			return n, err

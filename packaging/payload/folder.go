@@ -110,7 +110,7 @@ func (f *File) hash(fsys fs.FS) error {
 	}
 	defer r.Close()
 	h := sha256.New()
-	n, err := io.CopyBuffer(h, struct{ io.Reader }{r}, make([]byte, min(copySize, f.Size+1)))
+	n, err := copyAll(h, onlyReader{r})
 	if err != nil {
 		return err
 	}

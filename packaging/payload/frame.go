@@ -93,7 +93,7 @@ func (s *Store) lookup(key packaging.Digest) (*frame, bool) {
 		return nil, false
 	}
 	h := sha256.New()
-	if _, err := io.CopyN(h, file, f.size+48); err != nil {
+	if n, err := copyAll(h, io.LimitReader(file, f.size+48)); err != nil || n != f.size+48 {
 		return nil, false
 	}
 	f.id = packaging.Digest(h.Sum(nil))

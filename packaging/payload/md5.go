@@ -73,7 +73,7 @@ func md5Of(e *packaging.Entry) (sum [16]byte, err error) {
 	}
 	defer r.Close()
 	m, h := md5.New(), sha256.New() //nolint:gosec // DEB's md5sums
-	n, err := io.CopyBuffer(io.MultiWriter(m, h), struct{ io.Reader }{io.LimitReader(r, e.Size)}, make([]byte, min(copySize, e.Size+1)))
+	n, err := copyAll(io.MultiWriter(m, h), io.LimitReader(r, e.Size))
 	if err == nil && n < e.Size {
 		err = io.ErrUnexpectedEOF
 	}

@@ -26,9 +26,6 @@ const (
 	// kept: the header of a large file between the frames of two others. There is
 	// one for each large file, and a file in the store costs more than it saves.
 	storedSize = 1 << 10
-
-	// copySize is the size of buffers for reading and copying.
-	copySize = 128 << 10
 )
 
 // cut gives the number of frames of a body of the given size, and the plain bytes
