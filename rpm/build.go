@@ -46,7 +46,7 @@ func buildHeader(ctx context.Context, p *packaging.Package) (header, error) {
 		errs = append(errs, ds.addRelation(r, &n))
 	}
 	errs = append(errs, ds.addAccounts(p.Accounts))
-	classes, err := elfClasses(ctx, p.Layout)
+	classes, err := elfClasses(ctx, p)
 	if err != nil {
 		return nil, err
 	}

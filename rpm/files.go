@@ -335,8 +335,10 @@ func fileVerify(e *packaging.Entry) uint32 {
 
 // elfClasses gives the ELF class of each entry, which is also its color: 1 for
 // 32-bit files, 2 for 64-bit ones, 0 for everything that is not ELF. It reads the
-// first bytes of each file.
-func elfClasses(ctx context.Context, l packaging.Layout) ([]uint32, error) {
+// first bytes of each file whose class matters: only those that can be executed
+// have a color, but others provide libraries.
+func elfClasses(ctx context.Context, p *packaging.Package) ([]uint32, error) {
+	l := p.Layout
 	classes := make([]uint32, len(l))
 	first := linkGroups(l)
 	for i := range l {
@@ -344,7 +346,8 @@ func elfClasses(ctx context.Context, l packaging.Layout) ([]uint32, error) {
 			classes[i] = classes[first[i]]
 			continue
 		}
-		if e := &l[i]; e.HasBody() && e.Size >= 52 { // the size of the smallest ELF header
+		const least = 52 // bytes of a 32-bit ELF header
+		if e := &l[i]; e.HasBody() && e.Size >= least && (p.RequiresELF || e.Mode&0o111 != 0) {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
