@@ -361,9 +361,7 @@ func child(args []string) error {
 	steps, _ := makeSteps(9<<20, 1000, 1<<20, 2<<20)
 	if args[0] == "slow" {
 		e, c := entry("/slow", someBytes(40<<20, 7))
-		b := c.b
-		c.read = func() { time.Sleep(100 * time.Millisecond) }
-		c.b = b
+		c.read = func() { time.Sleep(10 * time.Millisecond) }
 		steps = append(steps, step{body: e})
 	}
 	s, err := OpenStore(args[1], 1<<30)
@@ -472,7 +470,7 @@ func TestKilled(t *testing.T) {
 			break
 		}
 	}
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if temps, _ := os.ReadDir(tmp); len(temps) > 0 {
 			break
 		}

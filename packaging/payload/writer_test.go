@@ -24,19 +24,19 @@ import (
 type content struct {
 	b     []byte
 	opens int
-	read  func() // called before each Read, if not nil
+	read  func() // called before each Read of 64 KiB, if not nil
 }
 
 func (c *content) Open() (io.ReadCloser, error) {
 	c.opens++
-	r := io.Reader(bytes.NewReader(c.b))
-	if c.read != nil {
-		r = readerFunc(func(p []byte) (int, error) {
-			c.read()
-			return bytes.NewReader(c.b).Read(p)
-		})
+	r := bytes.NewReader(c.b)
+	if c.read == nil {
+		return io.NopCloser(r), nil
 	}
-	return io.NopCloser(r), nil
+	return io.NopCloser(readerFunc(func(p []byte) (int, error) {
+		c.read()
+		return r.Read(p[:min(len(p), 64<<10)])
+	})), nil
 }
 
 type readerFunc func(p []byte) (int, error)
