@@ -108,7 +108,12 @@ func TestCentOS8(t *testing.T) {
 	if n := strings.Count(b.Run(t, "rpm", "-qa").OK(t), "\n"); n < 500 {
 		t.Fatalf("the database has %d packages, want CentOS's 518", n)
 	}
-	g.install(t, b, g.bring(t, b, oldVersion)).OK(t)
+	old := g.bring(t, b, oldVersion)
+	b.Run(t, "rpm", "--dbpath", "/without", "--initdb").OK(t)
+	if r := b.Run(t, "rpm", "--dbpath", "/without", "-i", "--test", old); !strings.Contains(r.Stderr, "nftables is needed by "+product) {
+		t.Errorf("want a refusal by name where nftables is missing: %v", r)
+	}
+	g.install(t, b, old).OK(t)
 	checkInstalled(t, g, b, oldVersion)
 	// What it depends on must not be removed under it.
 	if r := b.Run(t, "rpm", "-e", "--test", "kmod"); r.Code == 0 || !strings.Contains(r.Stderr, product) {
