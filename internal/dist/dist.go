@@ -43,7 +43,7 @@ type Options struct {
 	Jobs int    // packages written at once; at least 1
 
 	// Begin, if not nil, is called before a package is written; what it returns is
-	// called after.
+	// called when it has been written and read back.
 	Begin func(j Job) (done func())
 }
 
@@ -173,14 +173,15 @@ func build(ctx context.Context, dir string, o Options, j Job) (Artifact, error) 
 	if err := ctx.Err(); err != nil {
 		return Artifact{}, err
 	}
+	done := func() {}
 	if o.Begin != nil {
-		done := o.Begin(j)
-		defer done()
+		done = o.Begin(j)
 	}
 	a, err := packaging.Build(ctx, dir, j.Package, j.Format)
 	if err != nil {
 		return Artifact{}, err
 	}
+	done()
 	return Artifact{
 		Name: filepath.Base(a.Path), Format: j.Format.Name(), Package: j.Package.Name, Version: j.Package.EVR(),
 		OS: j.OS, Arch: j.Package.Arch, Size: a.Size, SHA256: a.SHA256,
