@@ -21,6 +21,7 @@ staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 gofumpt=mvdan.cc/gofumpt@v0.12.0
 
 cache=${VPKG_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vpkg-test}
+case $cache in /*) ;; *) cache=$PWD/$cache ;; esac
 export VPKG_TEST_CACHE="$cache"
 tools=$cache/bin
 failed=
@@ -84,10 +85,12 @@ checks() {
 
 lint() {
 	golangci_lint=$(tool "$golangci_lint") && staticcheck=$(tool "$staticcheck") || return 1
-	"$golangci_lint" run --allow-parallel-runners ./... &&
-		GOOS=windows "$golangci_lint" run --allow-parallel-runners ./... &&
-		"$staticcheck" ./... &&
-		GOOS=windows "$staticcheck" ./...
+	code=0
+	for system in linux windows; do
+		GOOS=$system "$golangci_lint" run --allow-parallel-runners ./... || code=1
+		GOOS=$system "$staticcheck" ./... || code=1
+	done
+	return $code
 }
 
 shell() {
