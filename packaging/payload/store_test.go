@@ -1,3 +1,5 @@
+//go:build unix
+
 package payload
 
 import (
@@ -356,15 +358,16 @@ func TestUnusableStore(t *testing.T) {
 // childEnv makes the test binary do what it names instead of testing.
 const childEnv = "VPKG_PAYLOAD_TEST_CHILD"
 
-// child encodes into the store in the folder args[0] and prints the digest.
-func child(args []string) error {
+// child encodes into the store in the folder dir and prints the digest; slow
+// reads a large body at the end that takes long.
+func child(dir string, slow bool) error {
 	steps, _ := makeSteps(9<<20, 1000, 1<<20, 2<<20)
-	if args[0] == "slow" {
+	if slow {
 		e, c := entry("/slow", someBytes(40<<20, 7))
 		c.read = func() { time.Sleep(10 * time.Millisecond) }
 		steps = append(steps, step{body: e})
 	}
-	s, err := OpenStore(args[1], 1<<30)
+	s, err := OpenStore(dir, 1<<30)
 	if err != nil {
 		return err
 	}
@@ -396,9 +399,16 @@ func child(args []string) error {
 	return s.Close()
 }
 
+// children are what the test binary can do instead.
+var children = map[string]func(arg string) error{
+	"fast":  func(dir string) error { return child(dir, false) },
+	"slow":  func(dir string) error { return child(dir, true) },
+	"large": largeChild,
+}
+
 func TestMain(m *testing.M) {
 	if mode := os.Getenv(childEnv); mode != "" {
-		if err := child([]string{mode, os.Args[1]}); err != nil {
+		if err := children[mode](os.Args[1]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1) //nolint:forbidigo // a child process of the test
 		}
