@@ -17,7 +17,6 @@ cd "$(dirname "$0")" || exit 1
 
 # Keep in step with docs and the versions that the lint configuration is for.
 golangci_lint=github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 gofumpt=mvdan.cc/gofumpt@v0.12.0
 
 cache=${VPKG_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vpkg-test}
@@ -83,12 +82,12 @@ checks() {
 	go mod tidy -diff >"$tools/tidy.diff" || { head -n 40 "$tools/tidy.diff"; return 1; }
 }
 
+# golangci-lint 2.15.0 has staticcheck 0.8.2 and its own gofumpt in it.
 lint() {
-	golangci_lint=$(tool "$golangci_lint") && staticcheck=$(tool "$staticcheck") || return 1
+	golangci_lint=$(tool "$golangci_lint") || return 1
 	code=0
 	for system in linux windows; do
 		GOOS=$system "$golangci_lint" run --allow-parallel-runners ./... || code=1
-		GOOS=$system "$staticcheck" ./... || code=1
 	done
 	return $code
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 const vpkgManifest = `name: benchmark
@@ -150,19 +151,20 @@ func (b *bench) matrix(ctx context.Context, tree string, mb int) error {
 	}
 	out := filepath.Join(b.dir, "out")
 	vpkg := []string{b.vpkg, "build", "--manifest", manifest, "--out", out, "--os", "all", "--arch", "x86_64"}
-	script := "set -e\n"
+	script := new(strings.Builder)
+	script.WriteString("set -e\n")
 	for codec, n := range map[string]int{"gzip": 5, "zstd": 3} { // the RPM targets of each codec
 		f, err := b.write("nfpm-"+codec+".yaml", nfpmManifest, tree, codec)
 		if err != nil {
 			return err
 		}
 		for i := range n {
-			script += fmt.Sprintf("mkdir -p %[1]s/%[2]s%[3]d; %[4]s package -f %[5]s -p rpm -t %[1]s/%[2]s%[3]d\n", out, codec, i, b.nfpm, f)
+			fmt.Fprintf(script, "mkdir -p %[1]s/%[2]s%[3]d; %[4]s package -f %[5]s -p rpm -t %[1]s/%[2]s%[3]d\n", out, codec, i, b.nfpm, f)
 		}
 	}
 	for codec, n := range map[string]int{"gzip": 2, "zstd": 6} { // and of the DEB targets
 		for i := range n {
-			script += fmt.Sprintf("mkdir -p %[1]s/d%[2]s%[3]d; %[4]s package -f %[5]s/nfpm-%[2]s.yaml -p deb -t %[1]s/d%[2]s%[3]d\n", out, codec, i, b.nfpm, b.dir)
+			fmt.Fprintf(script, "mkdir -p %[1]s/d%[2]s%[3]d; %[4]s package -f %[5]s/nfpm-%[2]s.yaml -p deb -t %[1]s/d%[2]s%[3]d\n", out, codec, i, b.nfpm, b.dir)
 		}
 	}
 	cold := func() error { return os.RemoveAll(filepath.Join(b.cache, "vpkg", "frames")) }
@@ -171,7 +173,7 @@ func (b *bench) matrix(ctx context.Context, tree string, mb int) error {
 	rows, err := once.rows(ctx, out, []peer{
 		{"vpkg, from cold", vpkg, cold},
 		{"vpkg, again", vpkg, nil},
-		{"16 runs of nfpm", []string{"sh", "-c", script}, nil},
+		{"16 runs of nfpm", []string{"sh", "-c", script.String()}, nil},
 	})
 	if err != nil {
 		return err

@@ -218,20 +218,21 @@ func indent(s string) string {
 // entryLine shows an entry as ls -l would.
 func entryLine(e *packaging.Entry) string {
 	mode := strings.ToLower(e.Mode.String()[:1]) + e.Mode.String()[1:] // a link is l
-	s := fmt.Sprintf("  %s %-16s %10d %s", mode, e.OwnerName()+":"+e.GroupName(), e.Size, e.Path)
+	s := new(strings.Builder)
+	fmt.Fprintf(s, "  %s %-16s %10d %s", mode, e.OwnerName()+":"+e.GroupName(), e.Size, e.Path)
 	if e.Target != "" {
-		s += " -> " + e.Target
+		s.WriteString(" -> " + e.Target)
 	}
 	if e.HardLink != "" {
-		s += " = " + e.HardLink
+		s.WriteString(" = " + e.HardLink)
 	}
 	for _, note := range []struct {
 		on   bool
 		text string
 	}{{e.Config != packaging.NotConfig, e.Config.String()}, {e.Ghost, "ghost"}, {e.Doc, "doc"}, {e.Lic, "license"}, {e.Caps != "", e.Caps}} {
 		if note.on {
-			s += " [" + note.text + "]"
+			s.WriteString(" [" + note.text + "]")
 		}
 	}
-	return s + "\n"
+	return s.String() + "\n"
 }

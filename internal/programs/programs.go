@@ -94,7 +94,7 @@ func (s Source) unpack(name, goos, goarch string) (string, error) {
 			return err
 		}
 		defer d.Close()
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o755)
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o755) //nolint:gosec // a program, to be run
 		if err != nil {
 			return err
 		}

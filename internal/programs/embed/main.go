@@ -51,7 +51,7 @@ func run(ctx context.Context) error {
 				return err
 			}
 			file := filepath.Join(bin, fmt.Sprintf("%s_linux_%s.zst", name, arch))
-			if err := os.WriteFile(file, enc.EncodeAll(b, nil), 0o644); err != nil {
+			if err := os.WriteFile(file, enc.EncodeAll(b, nil), 0o644); err != nil { //nolint:gosec // the folder is the caller's to choose
 				return err
 			}
 		}
