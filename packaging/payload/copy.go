@@ -13,7 +13,7 @@ var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
 // copyAll is io.Copy with a buffer that others use after it: thousands of files
 // are copied one after the other.
 func copyAll(w io.Writer, r io.Reader) (int64, error) {
-	buf := copyBuffers.Get().(*[copySize]byte) //nolint:errcheck,forcetypeassert // nothing else is put there
+	buf := copyBuffers.Get().(*[copySize]byte) //nolint:forcetypeassert // nothing else is put there
 	defer copyBuffers.Put(buf)
 	return io.CopyBuffer(w, r, buf[:])
 }

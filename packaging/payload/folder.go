@@ -130,8 +130,7 @@ func nameIn(dir, path string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pe.Err // the same path, without the folder
 	}
 	return fmt.Errorf("%s: %w", filepath.Join(dir, filepath.FromSlash(path)), err)

@@ -51,7 +51,7 @@ func newStoredFrame(c *codec, plain []byte) *frame {
 // trailer is what follows the compressed bytes, as far as it is hashed with them.
 func (f *frame) trailer() []byte {
 	b := append(make([]byte, 0, trailerSize), trailerMagic...)
-	b = binary.BigEndian.AppendUint64(b, uint64(f.plain)) //nolint:gosec // a size is not negative
+	b = binary.BigEndian.AppendUint64(b, uint64(f.plain))
 	return append(b, f.key[:]...)
 }
 
@@ -85,7 +85,7 @@ func (s *Store) lookup(key packaging.Digest) (*frame, bool) {
 	if _, err := file.ReadAt(trailer[:], f.size); err != nil {
 		return nil, false
 	}
-	f.plain = int64(binary.BigEndian.Uint64(trailer[8:])) //nolint:gosec // compared below
+	f.plain = int64(binary.BigEndian.Uint64(trailer[8:]))
 	if f.plain < 0 || f.plain > frameSize || string(trailer[:48]) != string(f.trailer()) {
 		return nil, false
 	}

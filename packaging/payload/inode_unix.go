@@ -16,5 +16,5 @@ func inodeOf(fi fs.FileInfo) (inode, bool) {
 	if !ok || st.Nlink < 2 {
 		return inode{}, false
 	}
-	return inode{uint64(st.Dev), uint64(st.Ino)}, true //nolint:unconvert,gosec // types differ between systems
+	return inode{uint64(st.Dev), uint64(st.Ino)}, true //nolint:unconvert // types differ between systems
 }

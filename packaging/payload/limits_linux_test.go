@@ -41,7 +41,7 @@ func openTemp(t *testing.T) string {
 			t.Error(err)
 		}
 	})
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // others may look into it
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -68,7 +68,7 @@ func TestUnreadable(t *testing.T) {
 			t.Errorf("unreadable folder: got error %v, want %q", err, want)
 		}
 	})
-	if err := os.Chmod(dir, 0o555); err != nil { //nolint:gosec // others may look into it
+	if err := os.Chmod(dir, 0o555); err != nil {
 		t.Fatal(err)
 	}
 	asNobody(t, func() {
@@ -86,7 +86,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	dir := t.TempDir()
 	child := childCommand(t, "fast", dir)
-	cmd := exec.Command("unshare", "--mount", "sh", "-c", `mount -t tmpfs -o size=2m tmpfs "$1" || exit 77; "$0" "$1"; s=$?; ls "$1"/v*/tmp; exit $s`, child.Path, dir) //nolint:gosec // this test
+	cmd := exec.Command("unshare", "--mount", "sh", "-c", `mount -t tmpfs -o size=2m tmpfs "$1" || exit 77; "$0" "$1"; s=$?; ls "$1"/v*/tmp; exit $s`, child.Path, dir)
 	cmd.Env = child.Env
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() == 77 {

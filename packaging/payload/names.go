@@ -55,7 +55,7 @@ func checkPath(raw string) (string, error) {
 	case path.IsAbs(raw):
 		return "", errors.New("path is absolute")
 	case slices.Contains(strings.Split(raw, "/"), ".."):
-		return "", errors.New("path has ..")
+		return "", errors.New(`path has the element ".."`)
 	case !utf8.ValidString(raw):
 		return "", errors.New("path is not UTF-8")
 	case strings.ContainsAny(raw, "\x00\n\r"):

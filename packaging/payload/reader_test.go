@@ -31,7 +31,7 @@ func TestNewReader(t *testing.T) {
 			if _, err := exec.LookPath(tt.command[0]); err != nil {
 				t.Skipf("%s is not installed", tt.command[0])
 			}
-			cmd := exec.Command(tt.command[0], tt.command[1:]...) //nolint:gosec // commands of the table
+			cmd := exec.Command(tt.command[0], tt.command[1:]...)
 			cmd.Stdin = bytes.NewReader(want)
 			b, err := cmd.Output()
 			if err != nil {
@@ -139,7 +139,7 @@ func FuzzNewReader(f *testing.F) {
 		}
 	}
 	names := []string{"zstd", "gzip", "xz", "lzma", "bzip2", "none"}
-	f.Fuzz(func(t *testing.T, which uint8, b []byte) {
+	f.Fuzz(func(_ *testing.T, which uint8, b []byte) {
 		r, err := NewReader(names[int(which)%len(names)], bytes.NewReader(b))
 		if err != nil {
 			return

@@ -24,7 +24,7 @@ import (
 type generated struct{ size int64 }
 
 func (g generated) Open() (io.ReadCloser, error) {
-	r := rand.New(rand.NewPCG(uint64(g.size), 0)) //nolint:gosec // test data
+	r := rand.New(rand.NewPCG(uint64(g.size), 0))
 	return io.NopCloser(io.LimitReader(readerFunc(func(p []byte) (int, error) {
 		n := len(p) &^ 7
 		for i := 0; i < n; i += 8 {

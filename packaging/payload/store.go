@@ -143,7 +143,7 @@ func removeAbandonedStores() {
 		if err != nil || time.Since(fi.ModTime()) < abandoned {
 			continue
 		}
-		lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0) //nolint:gosec // a folder of our name
+		lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0)
 		if err != nil {
 			continue // somebody else's
 		}
@@ -258,7 +258,7 @@ func (s *Store) getEncoder(c *codec) (encoder, error) {
 // putEncoder keeps an encoder for the next Writer.
 func (s *Store) putEncoder(c *codec, e encoder) {
 	pool, _ := s.encoders.LoadOrStore(c.id, new(sync.Pool))
-	pool.(*sync.Pool).Put(e) //nolint:errcheck // nothing else is stored there
+	pool.(*sync.Pool).Put(e)
 }
 
 // digestOf is the SHA-256 of parts, each ended by a zero byte.

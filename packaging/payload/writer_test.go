@@ -45,7 +45,7 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // someBytes are n bytes that compress to about half, the same for the same seed.
 func someBytes(n int, seed uint64) []byte {
-	r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // test data
+	r := rand.New(rand.NewPCG(seed, 0))
 	b := make([]byte, n, n+8)
 	for i := 0; i < n; i += 8 {
 		binary.LittleEndian.PutUint64(b[i:i+8], r.Uint64()&0x0f3f000f3f0f0f00)
@@ -217,7 +217,7 @@ func checkWith(t testing.TB, command []string, suffix string, b []byte) {
 	if err := os.WriteFile(file, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(command[0], append(command[1:], file)...).CombinedOutput(); err != nil { //nolint:gosec // commands of a table
+	if out, err := exec.Command(command[0], append(command[1:], file)...).CombinedOutput(); err != nil {
 		t.Errorf("%v: %v\n%s", command, err, out)
 	}
 }

@@ -96,7 +96,7 @@ func storedXz(b, plain []byte) []byte {
 	var chunks []byte
 	if len(plain) > 0 {
 		chunks = append(chunks, resetDictStored)
-		chunks = binary.BigEndian.AppendUint16(chunks, uint16(len(plain)-1)) //nolint:gosec // a stored frame has at most storedSize bytes
+		chunks = binary.BigEndian.AppendUint16(chunks, uint16(len(plain)-1))
 		chunks = append(chunks, plain...)
 	}
 	chunks = append(chunks, end)
@@ -118,13 +118,13 @@ func xzTail(frames []*frame) ([]byte, error) {
 			return nil, err
 		}
 		b = binary.AppendUvarint(b, unpadded)
-		b = binary.AppendUvarint(b, uint64(f.plain)) //nolint:gosec // a size is not negative
+		b = binary.AppendUvarint(b, uint64(f.plain))
 	}
 	for len(b)%4 != 0 {
 		b = append(b, 0)
 	}
 	b = le.AppendUint32(b, crc32.ChecksumIEEE(b))
-	rest := le.AppendUint32(nil, uint32(len(b)/4-1)) //nolint:gosec // 250,000 entries need 10 MB
+	rest := le.AppendUint32(nil, uint32(len(b)/4-1))
 	rest = append(rest, xzFlags[:]...)
 	b = le.AppendUint32(b, crc32.ChecksumIEEE(rest))
 	b = append(b, rest...)

@@ -83,7 +83,7 @@ func storedZstd(b, plain []byte) []byte {
 // appendBlockHeader appends the header of a block that is not the last (RFC
 // 8878, 3.1.1.2).
 func appendBlockHeader(b []byte, kind, size int) []byte {
-	h := uint32(size)<<3 | uint32(kind)<<1 //nolint:gosec // 21 and two bits
+	h := uint32(size)<<3 | uint32(kind)<<1
 	return append(b, byte(h), byte(h>>8), byte(h>>16))
 }
 

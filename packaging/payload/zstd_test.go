@@ -21,7 +21,7 @@ import (
 // its start.
 func joinable(t testing.TB) map[string][]byte {
 	t.Helper()
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // test data
+	r := rand.New(rand.NewPCG(1, 2))
 	noise := make([]byte, 300_000)
 	for i := range noise {
 		noise[i] = byte(r.Uint32())
@@ -89,7 +89,7 @@ func TestZstdJoined(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	r := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // test data
+	r := rand.New(rand.NewPCG(5, 6))
 	for _, level := range []zstd.EncoderLevel{zstd.SpeedFastest, zstd.SpeedDefault, zstd.SpeedBetterCompression, zstd.SpeedBestCompression} {
 		var parts [][]byte
 		for _, b := range joinable(t) {
@@ -176,7 +176,7 @@ func TestZstdIndependent(t *testing.T) {
 	}
 
 	data := joinable(t)
-	r := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // test data
+	r := rand.New(rand.NewPCG(3, 4))
 	for period := 1; period <= 16; period++ {
 		b := make([]byte, period)
 		for i := range b {
