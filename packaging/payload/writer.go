@@ -20,7 +20,8 @@ import (
 type Writer struct {
 	s    *Store
 	c    codec
-	stop func() bool // ends the watch over the context
+	stop func() bool  // ends the watch over the context
+	done func() error // why the context is done, or nil: its watch may come late
 
 	frames []*frame
 	made   map[packaging.Digest]*frame // frames of bodies that this Writer makes
@@ -90,6 +91,7 @@ func (s *Store) NewWriter(ctx context.Context, c packaging.Compression, jobs int
 	for range jobs {
 		w.workers.Go(w.work)
 	}
+	w.done = ctx.Err
 	w.stop = context.AfterFunc(ctx, func() { w.fail(ctx.Err()) })
 	return w, nil
 }
@@ -255,6 +257,9 @@ func (w *Writer) readBody(e *packaging.Entry, n int, each int64, missing map[int
 		}
 	}
 	if err := atEnd(e, r, packaging.Digest(h.Sum(nil))); err != nil {
+		return err
+	}
+	if err := w.done(); err != nil {
 		return err
 	}
 	return w.body.publish(w.s)
