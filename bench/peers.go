@@ -58,12 +58,9 @@ func (b *bench) write(name, format string, args ...any) (string, error) {
 	return path, os.WriteFile(path, fmt.Appendf(nil, format, args...), 0o644)
 }
 
-// single measures one package of each kind and codec.
+// single measures one package of each kind and codec. vpkg reads nfpm's own
+// manifest, so that both make the same package.
 func (b *bench) single(ctx context.Context, tree string, mb int) error {
-	manifest, err := b.write("vpkg.yaml", vpkgManifest, tree)
-	if err != nil {
-		return err
-	}
 	out := filepath.Join(b.dir, "out")
 	for _, codec := range []struct{ name, rpmbuild, rpmTarget, debTarget string }{
 		{"zstd", "w3.zstdio", "el9", "ubuntu22"},
@@ -77,9 +74,9 @@ func (b *bench) single(ctx context.Context, tree string, mb int) error {
 		if err != nil {
 			return err
 		}
-		vpkg := []string{b.vpkg, "build", "--manifest", manifest, "--out", out, "--no-cache"}
+		vpkg := []string{b.vpkg, "build", "--manifest", nfpm, "--out", out, "--no-cache"}
 		rows, err := b.rows(ctx, out, []peer{
-			{"vpkg", append(vpkg, "--os", codec.rpmTarget, "--arch", "x86_64"), nil},
+			{"vpkg", append(vpkg, "--os", codec.rpmTarget), nil},
 			{"nfpm 2.45.2", []string{b.nfpm, "package", "-f", nfpm, "-p", "rpm", "-t", out}, nil},
 			{"rpmbuild " + codec.rpmbuild, []string{
 				"rpmbuild", "-bb", "--quiet", "--define", "_topdir " + filepath.Join(b.dir, "rpmbuild"), "--define", "_rpmdir " + out, specFile,
@@ -92,7 +89,7 @@ func (b *bench) single(ctx context.Context, tree string, mb int) error {
 
 		control := filepath.Join(b.dir, "debroot")
 		rows, err = b.rows(ctx, out, []peer{
-			{"vpkg", append(vpkg, "--os", codec.debTarget, "--arch", "amd64"), nil},
+			{"vpkg", append(vpkg, "--os", codec.debTarget), nil},
 			{"nfpm 2.45.2", []string{b.nfpm, "package", "-f", nfpm, "-p", "deb", "-t", out}, nil},
 			{"dpkg-deb -Z" + codec.name, []string{"dpkg-deb", "--root-owner-group", "-Z" + codec.name, "-b", control, filepath.Join(out, "b.deb")}, func() error {
 				return debRoot(control, tree)
