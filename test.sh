@@ -3,7 +3,7 @@
 # minutes. Exits 1 if any of them failed, and lists which.
 #
 #	sh ./test.sh                 all suites
-#	sh ./test.sh unit install    only these: checks lint shell unit fuzz install
+#	sh ./test.sh unit install    only these: checks lint shell unit fuzz install release
 #
 # As root on Debian it first installs the packages that it needs and that are
 # missing. Elsewhere, tests that cannot run are skipped, each saying why.
@@ -18,6 +18,7 @@ cd "$(dirname "$0")" || exit 1
 # Keep in step with docs and the versions that the lint configuration is for.
 golangci_lint=github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 gofumpt=mvdan.cc/gofumpt@v0.12.0
+goreleaser=github.com/goreleaser/goreleaser/v2@v2.14.3
 
 cache=${VPKG_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vpkg-test}
 case $cache in /*) ;; *) cache=$PWD/$cache ;; esac
@@ -60,10 +61,11 @@ install_packages() {
 	apt-get -q update >/dev/null && apt-get -qq -y --no-install-recommends install $missing >/dev/null 2>&1
 }
 
-# tool MODULE@VERSION prints the path of that program, built once into the cache.
+# tool PACKAGE@VERSION [NAME] prints the path of that program, built once into the
+# cache. NAME is for a package whose last element is its major version.
 tool() {
-	name=${1##*/} path=$tools/$name
-	name=${name%@*}
+	name=${1%@*} version=${1##*@}
+	name=${2:-${name##*/}} path=$tools/${2:-${name##*/}}@$version
 	if [ ! -x "$path" ]; then
 		mkdir -p "$tools/new" || return 1
 		GOBIN="$tools/new" go install "$1" || return 1
@@ -140,7 +142,19 @@ fuzz() {
 # -count=1: what is installed comes from mirrors and roots that Go's test cache
 # does not know. At most three boxes at a time.
 install() {
-	go test -count=1 -parallel 3 -timeout 19m ./internal/testbed ./e2e
+	go test -count=1 -parallel 3 -timeout 17m ./internal/testbed ./e2e &&
+		go test -count=1 -timeout 3m -run Large ./rpm -large
+}
+
+# The release configuration, and what makes a release: a vpkg that has the hooks in
+# it and needs no Go.
+release() {
+	goreleaser=$(tool "$goreleaser" goreleaser) || return 1
+	"$goreleaser" check || return 1
+	go run ./internal/programs/embed && go build -tags embedprograms -o "$tools/vpkg" ./cmd/vpkg || return 1
+	rm -rf "$tools/dist" "$tools/cache" internal/programs/bin
+	env -i HOME=/nonexistent XDG_CACHE_HOME="$tools/cache" PATH=/nonexistent \
+		"$tools/vpkg" build --os el8,debian12 --arch all --out "$tools/dist"
 }
 
 # suite NAME MINUTES runs the function NAME in a process of its own and stops it
@@ -170,11 +184,12 @@ budget() {
 	shell) echo 1 ;;
 	unit) echo 15 ;;
 	fuzz) echo 6 ;;
+	release) echo 12 ;;
 	install) echo 20 ;;
 	*) echo "test.sh: no suite $1" >&2; exit 2 ;;
 	esac
 }
-[ $# -gt 0 ] || set -- checks lint shell unit fuzz install
+[ $# -gt 0 ] || set -- checks lint shell unit fuzz install release
 for name; do budget "$name" >/dev/null || exit; done
 for name in install_packages "$@"; do suite "$name" "$(budget "$name")"; done
 

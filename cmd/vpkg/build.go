@@ -144,7 +144,8 @@ func (o *buildOptions) run(ctx context.Context, stdout io.Writer) (err error) {
 // there is no place to keep it.
 func cacheDir() (dir string, cleanup func() error, err error) {
 	if dir, err := os.UserCacheDir(); err == nil {
-		return filepath.Join(dir, "vpkg"), func() error { return nil }, nil
+		dir = filepath.Join(dir, "vpkg")
+		return dir, func() error { return nil }, os.MkdirAll(dir, 0o755)
 	}
 	dir, err = os.MkdirTemp("", "vpkg-*")
 	return dir, func() error { return os.RemoveAll(dir) }, err
@@ -181,7 +182,7 @@ func (o *buildOptions) source(cache string) (*source, error) {
 	}
 	programs := programs.Source{Dir: filepath.Join(cache, "programs")}
 	r := &manifest.Resolver{
-		Manifest: m, Payload: o.payload, Date: date,
+		Manifest: m, Payload: o.payload, Spool: cache, Date: date,
 		Programs: func(ctx context.Context, name, goarch string) (manifest.Program, error) {
 			p, err := programs.Get(ctx, name, "linux", goarch)
 			return manifest.Program{Body: p, Size: p.Size, SHA256: p.SHA256}, err

@@ -35,6 +35,10 @@ type Resolver struct {
 	// on goarch.
 	Programs func(ctx context.Context, name, goarch string) (Program, error)
 
+	// Spool is the folder for a temporary file with what archives hold; empty means
+	// os.TempDir, which on many systems is memory.
+	Spool string
+
 	// Date is SOURCE_DATE_EPOCH's (see ParseEpoch); zero means the manifest's date,
 	// or the newest time in the payload.
 	Date time.Time

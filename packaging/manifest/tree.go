@@ -11,8 +11,9 @@ import (
 	"github.com/vpkg/vpkg/packaging/payload"
 )
 
-// tree reads a folder or an archive, which the caller closes.
-func (f folder) tree(ctx context.Context, name string) (*payload.Tree, error) {
+// tree reads a folder or an archive, which the caller closes. What an archive
+// holds goes into a file in the folder spool.
+func (f folder) tree(ctx context.Context, name, spool string) (*payload.Tree, error) {
 	info, err := f.stat(name)
 	switch {
 	case err != nil:
@@ -28,7 +29,7 @@ func (f folder) tree(ctx context.Context, name string) (*payload.Tree, error) {
 	case info.IsDir():
 		return payload.ReadDir(ctx, f.path(name), 0)
 	}
-	return payload.ReadArchive(ctx, f.path(name), payload.ArchiveOptions{})
+	return payload.ReadArchive(ctx, f.path(name), payload.ArchiveOptions{Spool: spool})
 }
 
 // entries gives the tree's files as entries with relative paths. Modes are not
@@ -56,7 +57,7 @@ func (r *Resolver) tree(ctx context.Context, source string, ofManifest bool) (*p
 	if t, ok := r.trees[key]; ok {
 		return t, nil
 	}
-	t, err := f.tree(ctx, source)
+	t, err := f.tree(ctx, source, r.Spool)
 	if err != nil {
 		return nil, err
 	}
