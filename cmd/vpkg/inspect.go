@@ -183,7 +183,11 @@ func printRelations(b *strings.Builder, p *packaging.Package) {
 	for _, r := range p.Relations {
 		kind := string(r.Kind)
 		if len(r.For) > 0 {
-			kind = fmt.Sprintf("%s%s", kind, r.For)
+			var phases []string
+			for _, ph := range r.For {
+				phases = append(phases, string(ph))
+			}
+			kind += "(" + strings.Join(phases, ",") + ")"
 		}
 		fmt.Fprintf(b, "  %-12s %s\n", kind, r.Text)
 	}
