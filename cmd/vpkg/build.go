@@ -145,7 +145,10 @@ func (o *buildOptions) run(ctx context.Context, stdout io.Writer) (err error) {
 func cacheDir() (dir string, cleanup func() error, err error) {
 	if dir, err := os.UserCacheDir(); err == nil {
 		dir = filepath.Join(dir, "vpkg")
-		return dir, func() error { return nil }, os.MkdirAll(dir, 0o755)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return "", nil, fmt.Errorf("making the cache folder (XDG_CACHE_HOME): %w", err)
+		}
+		return dir, func() error { return nil }, nil
 	}
 	dir, err = os.MkdirTemp("", "vpkg-*")
 	return dir, func() error { return os.RemoveAll(dir) }, err
