@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -92,6 +93,11 @@ func readJournal(sys System, path string) (journal, error) {
 	}
 	if j.Kept < 0 || j.Kept > len(j.Undo) {
 		return journal{}, fmt.Errorf("%s: keeps %d of %d steps", path, j.Kept, len(j.Undo))
+	}
+	for _, s := range slices.Concat(j.Undo, j.Pending) {
+		if err := s.check(); err != nil {
+			return journal{}, fmt.Errorf("%s: %w", path, err)
+		}
 	}
 	return j, nil
 }

@@ -51,6 +51,29 @@ type Step struct {
 // hook again.
 func (s Step) live() bool { return s.Kind == Active || s.Kind == Restart || s.Kind == Command }
 
+// check refuses a step that lacks what its kind needs: a journal may be damaged.
+func (s Step) check() error {
+	var ok bool
+	switch s.Kind {
+	case Known, Group:
+		ok = s.Name != ""
+	case User:
+		ok = s.Account != nil && s.Account.User != ""
+	case Dir, File, Owners, Synced:
+		ok = strings.HasPrefix(s.Path, "/")
+	case Enabled, Active, Restart:
+		ok = len(s.Units) > 0
+	case Command:
+		ok = len(s.Argv) > 0
+	default: // Reload, and what only a later version knows
+		ok = true
+	}
+	if !ok {
+		return fmt.Errorf("step %q does not say what", s.Kind)
+	}
+	return nil
+}
+
 // String says what the step makes so: "user ilo-ven", "no active a.service".
 func (s Step) String() string {
 	words := []string{string(s.Kind)}
