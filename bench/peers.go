@@ -66,6 +66,9 @@ func (b *bench) single(ctx context.Context, tree string, mb int) error {
 		{"zstd", "w3.zstdio", "el9", "ubuntu22"},
 		{"gzip", "w6.gzdio", "el8", "debian11"},
 	} {
+		if !strings.Contains(b.codecs, codec.name) {
+			continue
+		}
 		nfpm, err := b.write("nfpm.yaml", nfpmManifest, tree, codec.name)
 		if err != nil {
 			return err
