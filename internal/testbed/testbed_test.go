@@ -123,6 +123,9 @@ func TestBoot(t *testing.T) {
 			t.Errorf("after another boot the service is %q, want active", got)
 		}
 	})
+	if group == "" {
+		return // the box says why there was none
+	}
 	for _, root := range cgroupRoots() {
 		if _, err := os.Stat(filepath.Join(root, group)); err == nil {
 			t.Errorf("%s still has the control group %s", root, group)
