@@ -42,7 +42,7 @@ func New(f *os.File, total int64) *Progress {
 // Task starts a piece of the work of size bytes. It wraps the bodies of l so that
 // reading them moves the bar.
 func (p *Progress) Task(name string, l packaging.Layout) *Task {
-	t := &Task{p: p, name: name, left: new(atomic.Int64)}
+	t := &Task{p: p, name: name}
 	t.left.Store(l.Size())
 	if p == nil || p.bar == nil {
 		return t
@@ -66,7 +66,7 @@ func (p *Progress) Close() {
 type Task struct {
 	p    *Progress
 	name string
-	left *atomic.Int64 // bytes not yet counted
+	left atomic.Int64 // bytes not yet counted
 }
 
 // Done ends the task: bytes that were not read, because a cache had them, are
