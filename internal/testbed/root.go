@@ -22,7 +22,7 @@ type Suite struct {
 }
 
 var common = []string{
-	"dbus", "debsums", "iproute2", "iptables", "kmod", "nftables", "passwd", "procps", "rpm", "systemd-sysv",
+	"conntrack", "dbus", "debsums", "ipset", "iproute2", "iptables", "kmod", "nftables", "passwd", "procps", "rpm", "systemd-sysv",
 }
 
 // The suites, with the generation of rpm and dpkg that each one stands for.
