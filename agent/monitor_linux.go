@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/vpkg/vpkg/hooks"
+	"github.com/vpkg/vpkg/platform"
 )
 
 // A Process is something that Monitor keeps running.
@@ -32,7 +32,7 @@ type Monitor struct {
 
 	// Report is told how the processes are doing, at the start and after every
 	// change. It is called by one goroutine at a time.
-	Report func([]hooks.ComponentState)
+	Report func([]platform.ComponentState)
 	Log    *slog.Logger
 
 	StartTimeout time.Duration // until a process is ready or else the next is started; 0 means 30 s
@@ -64,7 +64,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 	go socket.receive(s.forward)
 
 	for i := range m.Processes {
-		s.children[i] = child{Process: &m.Processes[i], state: hooks.ComponentState{Name: m.Processes[i].Name, State: hooks.StateStopped, Since: time.Now()}}
+		s.children[i] = child{Process: &m.Processes[i], state: platform.ComponentState{Name: m.Processes[i].Name, State: platform.StateStopped, Since: time.Now()}}
 	}
 	s.startNext()
 	for {
@@ -99,7 +99,7 @@ type supervision struct {
 
 type child struct {
 	*Process
-	state    hooks.ComponentState
+	state    platform.ComponentState
 	pid      int // 0 when it does not run
 	backoff  time.Duration
 	deadline time.Time // starting: to be ready by; waiting: to be started again
@@ -122,7 +122,7 @@ func (s *supervision) report() {
 	if s.Report == nil {
 		return
 	}
-	states := make([]hooks.ComponentState, len(s.children))
+	states := make([]platform.ComponentState, len(s.children))
 	for i := range s.children {
 		states[i] = s.children[i].state
 	}
@@ -134,7 +134,7 @@ func (s *supervision) nextDeadline() time.Time {
 	next := time.Now().Add(time.Hour)
 	for i := range s.children {
 		c := &s.children[i]
-		if (c.state.State == hooks.StateStarting || c.state.State == hooks.StateWaiting) && c.deadline.Before(next) {
+		if (c.state.State == platform.StateStarting || c.state.State == platform.StateWaiting) && c.deadline.Before(next) {
 			next = c.deadline
 		}
 	}
@@ -148,11 +148,11 @@ func (s *supervision) due(now time.Time) {
 			continue
 		}
 		switch c.state.State {
-		case hooks.StateStarting:
+		case platform.StateStarting:
 			s.Log.Warn("not ready in time", "component", c.Name, "pid", c.pid)
-			c.set(hooks.StateRunning, c.pid) // it runs; that it never said so is in the log
+			c.set(platform.StateRunning, c.pid) // it runs; that it never said so is in the log
 			s.startAfter(i)
-		case hooks.StateWaiting:
+		case platform.StateWaiting:
 			c.state.Restarts++
 			s.start(i)
 		}
@@ -192,7 +192,7 @@ func (s *supervision) start(i int) {
 		return
 	}
 	c.pid = cmd.Process.Pid
-	c.set(hooks.StateStarting, c.pid)
+	c.set(platform.StateStarting, c.pid)
 	c.deadline = time.Now().Add(orDefault(s.StartTimeout, 30*time.Second))
 	s.Log.Info("started", "component", c.Name, "pid", c.pid)
 	go func() {
@@ -227,7 +227,7 @@ func (s *supervision) wait(i int, err error) {
 		c.backoff = shortest
 	}
 	c.backoff = min(c.backoff, longest)
-	c.set(hooks.StateWaiting, 0)
+	c.set(platform.StateWaiting, 0)
 	c.state.Status = "ended"
 	if err != nil {
 		c.state.Status = err.Error()
@@ -246,8 +246,8 @@ func (s *supervision) noted(n note) {
 		if n.status != "" {
 			c.state.Status = n.status
 		}
-		if n.ready && c.state.State == hooks.StateStarting {
-			c.set(hooks.StateRunning, c.pid)
+		if n.ready && c.state.State == platform.StateStarting {
+			c.set(platform.StateRunning, c.pid)
 			s.startAfter(i)
 		}
 	}
@@ -264,10 +264,10 @@ func (s *supervision) stop() {
 func (s *supervision) stopOne(i int) {
 	c := &s.children[i]
 	if c.pid == 0 {
-		c.set(hooks.StateStopped, 0)
+		c.set(platform.StateStopped, 0)
 		return
 	}
-	c.set(hooks.StateStopping, c.pid)
+	c.set(platform.StateStopping, c.pid)
 	s.report()
 	s.signal(c, syscall.SIGTERM)
 	timer := time.NewTimer(orDefault(s.StopTimeout, 10*time.Second))
@@ -278,7 +278,7 @@ func (s *supervision) stopOne(i int) {
 		case e := <-s.exits:
 			o := &s.children[e.index]
 			s.sweep(o)
-			o.set(hooks.StateStopped, 0)
+			o.set(platform.StateStopped, 0)
 			s.Log.Info("stopped", "component", o.Name)
 		case <-timer.C:
 			s.Log.Warn("killed, for it did not stop", "component", c.Name, "pid", c.pid)

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vpkg/vpkg/hooks"
+	"github.com/vpkg/vpkg/platform"
 )
 
 // The test binary is also every process that the monitors of the tests run.
@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 		err = Notify("READY=1\nSTATUS=forged\nMAINPID=" + os.Args[1])
 	case "monitor":
 		process := Process{Name: "one", Path: os.Args[0], Args: []string{"one"}, Env: []string{"AGENT_TEST=component:" + data}}
-		mon := Monitor{Processes: []Process{process}, Log: slog.New(slog.DiscardHandler), Report: func(s []hooks.ComponentState) {
+		mon := Monitor{Processes: []Process{process}, Log: slog.New(slog.DiscardHandler), Report: func(s []platform.ComponentState) {
 			fmt.Fprintln(os.Stdout, s[0].State, s[0].PID)
 		}}
 		err = mon.Run(context.Background())
@@ -66,7 +66,7 @@ func wait() error {
 // A bed is a monitor that runs in the test.
 type bed struct {
 	t       *testing.T
-	reports chan []hooks.ComponentState
+	reports chan []platform.ComponentState
 	cancel  context.CancelFunc
 	done    chan error
 }
@@ -74,9 +74,9 @@ type bed struct {
 func start(t *testing.T, m Monitor) *bed {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	b := &bed{t: t, reports: make(chan []hooks.ComponentState, 1000), cancel: cancel, done: make(chan error, 1)}
+	b := &bed{t: t, reports: make(chan []platform.ComponentState, 1000), cancel: cancel, done: make(chan error, 1)}
 	m.Log = slog.New(slog.DiscardHandler)
-	m.Report = func(states []hooks.ComponentState) { b.reports <- states }
+	m.Report = func(states []platform.ComponentState) { b.reports <- states }
 	go func() {
 		b.done <- m.Run(ctx)
 		close(b.reports)
@@ -86,9 +86,9 @@ func start(t *testing.T, m Monitor) *bed {
 }
 
 // until reads reports until ok says that it is the one that is waited for.
-func (b *bed) until(what string, ok func([]hooks.ComponentState) bool) []hooks.ComponentState {
+func (b *bed) until(what string, ok func([]platform.ComponentState) bool) []platform.ComponentState {
 	b.t.Helper()
-	var last []hooks.ComponentState
+	var last []platform.ComponentState
 	timeout := time.After(time.Minute)
 	for {
 		select {
@@ -121,7 +121,7 @@ func (b *bed) stop() []string {
 	var order []string
 	for states := range b.reports {
 		for _, s := range states {
-			if s.State == hooks.StateStopped && !slices.Contains(order, s.Name) {
+			if s.State == platform.StateStopped && !slices.Contains(order, s.Name) {
 				order = append(order, s.Name)
 			}
 		}
@@ -129,8 +129,8 @@ func (b *bed) stop() []string {
 	return order
 }
 
-func allRunning(states []hooks.ComponentState) bool {
-	return !slices.ContainsFunc(states, func(s hooks.ComponentState) bool { return s.State != hooks.StateRunning })
+func allRunning(states []platform.ComponentState) bool {
+	return !slices.ContainsFunc(states, func(s platform.ComponentState) bool { return s.State != platform.StateRunning })
 }
 
 func isGone(t *testing.T, pid int) {
@@ -167,10 +167,10 @@ func TestMonitor(t *testing.T) {
 	data := t.TempDir()
 	b := start(t, Monitor{Processes: components(t, data, "one", "two", "three"), MinBackoff: time.Millisecond})
 	started := []string{}
-	first := b.until("all running", func(states []hooks.ComponentState) bool {
+	first := b.until("all running", func(states []platform.ComponentState) bool {
 		for i, s := range states {
-			if s.State != hooks.StateStopped && !slices.Contains(started, s.Name) {
-				if i > 0 && states[i-1].State != hooks.StateRunning {
+			if s.State != platform.StateStopped && !slices.Contains(started, s.Name) {
+				if i > 0 && states[i-1].State != platform.StateRunning {
 					t.Errorf("%s started while %s was %s", s.Name, states[i-1].Name, states[i-1].State)
 				}
 				started = append(started, s.Name)
@@ -182,7 +182,7 @@ func TestMonitor(t *testing.T) {
 	if err := syscall.Kill(first[1].PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	b.until("two waits", func(s []hooks.ComponentState) bool { return s[1].State == hooks.StateWaiting })
+	b.until("two waits", func(s []platform.ComponentState) bool { return s[1].State == platform.StateWaiting })
 	second := b.until("all running again", allRunning)
 	if second[1].PID == first[1].PID || second[1].Restarts != 1 {
 		t.Errorf("after it was killed two is %+v, want a new process and 1 restart", second[1])
@@ -217,8 +217,8 @@ func TestMonitorFails(t *testing.T) {
 	list[0] = process("one", "fails")
 	list[1].Path = "/nonexistent"
 	b := start(t, Monitor{Processes: list, MinBackoff: time.Millisecond, MaxBackoff: 20 * time.Millisecond})
-	states := b.until("three and four running, three restarts", func(s []hooks.ComponentState) bool {
-		return s[0].Restarts >= 3 && s[0].State == hooks.StateWaiting && s[1].Restarts >= 3 && s[2].State == hooks.StateRunning && s[3].State == hooks.StateRunning
+	states := b.until("three and four running, three restarts", func(s []platform.ComponentState) bool {
+		return s[0].Restarts >= 3 && s[0].State == platform.StateWaiting && s[1].Restarts >= 3 && s[2].State == platform.StateRunning && s[3].State == platform.StateRunning
 	})
 	if states[0].Status != "exit status 1: as it was told" || !strings.Contains(states[1].Status, "no such file") {
 		t.Errorf("states are %+v, want how the first two ended", states)
@@ -263,9 +263,9 @@ func TestMonitorForged(t *testing.T) {
 	if want := (note{pid: cmd.Process.Pid, ready: true, status: "forged"}); n != want {
 		t.Errorf("got %+v, want %+v", n, want)
 	}
-	sup := supervision{Monitor: &Monitor{}, children: []child{{Process: &Process{Name: "one"}, pid: os.Getpid(), state: hooks.ComponentState{State: hooks.StateStarting}}}}
+	sup := supervision{Monitor: &Monitor{}, children: []child{{Process: &Process{Name: "one"}, pid: os.Getpid(), state: platform.ComponentState{State: platform.StateStarting}}}}
 	sup.noted(n)
-	if got := sup.children[0].state; got.State != hooks.StateStarting || got.Status != "" {
+	if got := sup.children[0].state; got.State != platform.StateStarting || got.Status != "" {
 		t.Errorf("after a forged message the component is %+v", got)
 	}
 }
@@ -285,7 +285,7 @@ func TestMonitorKilled(t *testing.T) {
 	}
 	var state string
 	var pid int
-	for state != hooks.StateRunning {
+	for state != platform.StateRunning {
 		if _, err := fmt.Fscanln(out, &state, &pid); err != nil {
 			t.Fatal(err)
 		}

@@ -71,6 +71,9 @@ func (h *host) lookFile(s Step) (undo Step, need bool, err error) {
 	if err != nil {
 		return Step{}, false, err
 	}
+	if err := s.changed(string(was)); err != nil {
+		return Step{}, false, err
+	}
 	undo = Step{Kind: File, Path: s.Path, Text: string(was), Mode: 0o644}
 	if a, err := h.Stat(s.Path); err == nil {
 		undo.Mode = modeOf(a.Mode)

@@ -119,6 +119,16 @@ func (h Host) WriteFile(name string, b []byte, perm fs.FileMode) (err error) {
 	return syncDir(dir)
 }
 
+// Set writes into a file of /proc or /sys.
+func (h Host) Set(name, text string) error {
+	f, err := os.OpenFile(h.Root+name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

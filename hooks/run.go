@@ -327,3 +327,20 @@ func (r *run) forget() error {
 	}
 	return nil
 }
+
+// Repair makes the folders of the configuration what they are to be, with no
+// journal: nothing that they were is worth keeping. The user is the
+// administrator's choice for the services; empty means the package's own.
+func Repair(ctx context.Context, c Config, user string, sys System, log *slog.Logger) error {
+	h := host{sys, func(argv ...string) (string, error) { return sys.Run(ctx, argv...) }, log}
+	for _, s := range planFolders(c, user) {
+		do, _, need, err := h.look(s)
+		if err == nil && need {
+			err = h.act(do)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", s, err)
+		}
+	}
+	return nil
+}

@@ -24,13 +24,16 @@ const (
 	Active  Kind = "active"  // the units run
 	Restart Kind = "restart" // those of the units that run are started anew
 	Command Kind = "command" // the program Argv has run and ended with 0
+	Sysctl  Kind = "sysctl"  // the kernel's setting Name is Text
+	Service Kind = "service" // the service Name of another package is what Text says, "enabled", "active" or both
+	Rules   Kind = "rules"   // the packet filter is the product's; a Ledger's alone
 )
 
 // A Step is one thing that a hook makes so, or with Absent makes not so. It is a
 // value: what undoes a step is a step as well, and stands in the journal.
 type Step struct {
 	Kind   Kind `json:"kind"`
-	Absent bool `json:"absent,omitempty"` // Group, User, Dir (if empty), File, Enabled, Active
+	Absent bool `json:"absent,omitempty"` // Group, User, Dir (if empty), File, Enabled, Active, Service, Rules
 
 	Name    string   `json:"name,omitempty"`
 	Account *Account `json:"account,omitempty"`
@@ -42,6 +45,10 @@ type Step struct {
 	Group string `json:"group,omitempty"`
 	AsIs  bool   `json:"as_is,omitempty"` // Dir: one that is there is left as it is
 	Text  string `json:"text,omitempty"`
+
+	// Only is for File and Sysctl: whoever it belongs to has changed it, and it is
+	// left as it is, unless it is one of these now.
+	Only []string `json:"only,omitempty"`
 
 	Units []string `json:"units,omitempty"` // Command: it runs only if none of them is masked
 	Argv  []string `json:"argv,omitempty"`
@@ -55,7 +62,7 @@ func (s Step) live() bool { return s.Kind == Active || s.Kind == Restart || s.Ki
 func (s Step) check() error {
 	var ok bool
 	switch s.Kind {
-	case Known, Group:
+	case Known, Group, Sysctl, Service, Rules:
 		ok = s.Name != ""
 	case User:
 		ok = s.Account != nil && s.Account.User != ""
@@ -129,6 +136,12 @@ func (h *host) look(s Step) (do, undo Step, need bool, err error) {
 	case Enabled, Active, Restart:
 		s, undo = h.lookUnits(s)
 		return s, undo, len(s.Units) > 0, nil
+	case Sysctl:
+		undo, need, err = h.lookSysctl(s)
+		return s, undo, need, err
+	case Service:
+		undo, need, err = h.lookService(s)
+		return s, undo, need, err
 	case Command:
 		return s, Step{}, len(s.Units) == 0 || len(h.unmasked(s.Units)) == len(s.Units), nil
 	default: // Synced, Reload
@@ -171,6 +184,10 @@ func (h *host) act(s Step) error {
 	case Command:
 		_, err := h.exec(s.Argv...)
 		return err
+	case Sysctl:
+		return h.setSysctl(s)
+	case Service:
+		return h.setService(s)
 	}
 	return fmt.Errorf("step %q: %w", s.Kind, ErrUnknown)
 }

@@ -7,12 +7,12 @@ import (
 )
 
 // A System is the host that a hook changes. It has one method for each kind of
-// effect and of look, eight in all, because everything that is tested about an
+// effect and of look, nine in all, because everything that is tested about an
 // order or a crash is tested by counting them; Host is the real one,
 // hookstest.System one in memory.
 //
 // Paths are absolute. Every change is on disk when the method returns, except
-// what Run's program and SetAttr did.
+// what Run's program, Set and SetAttr did.
 type System interface {
 	// Run runs a program and returns what it wrote to its standard output. A
 	// program that is not there is an error that wraps exec.ErrNotFound; one that
@@ -27,6 +27,9 @@ type System interface {
 	// WriteFile puts the whole file in place at once, after making the folders
 	// above it.
 	WriteFile(path string, b []byte, perm fs.FileMode) error
+
+	// Set writes a setting of the kernel: into the file that is there, in one write.
+	Set(path, text string) error
 
 	// SetAttr sets owner, group and, but for a link, the permission bits. It makes
 	// a folder that is missing when the mode has fs.ModeDir. It follows no link in

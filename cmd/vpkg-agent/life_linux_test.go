@@ -16,10 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vpkg/vpkg/hooks"
 	"github.com/vpkg/vpkg/internal/testbed"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/manifest"
+	"github.com/vpkg/vpkg/platform"
 	"github.com/vpkg/vpkg/templates/ven"
 )
 
@@ -132,9 +132,9 @@ func (h host) ctl(status int, args ...string) string {
 	return r.Stdout
 }
 
-func (h host) status(status int) hooks.PlatformStatus {
+func (h host) status(status int) platform.Status {
 	h.t.Helper()
-	var s hooks.PlatformStatus
+	var s platform.Status
 	if out := h.ctl(status, "status", "--json"); json.Unmarshal([]byte(out), &s) != nil {
 		h.t.Fatalf("status is %q", out)
 	}
@@ -293,7 +293,7 @@ func TestLifeWithSystemd(t *testing.T) {
 	}
 }
 
-func (h host) awaitRunning() hooks.PlatformStatus {
+func (h host) awaitRunning() platform.Status {
 	h.t.Helper()
 	h.await("all components are running", func() bool {
 		return h.Run(h.t, "/opt/illumio_ven/bin/agent_status.sh").Code == 0

@@ -23,6 +23,7 @@ import (
 	"syscall"
 
 	"github.com/vpkg/vpkg/hooks"
+	"github.com/vpkg/vpkg/platform"
 )
 
 const usage = "Usage: vpkg-agent {component NAME|monitor FOLDER|version}\n"
@@ -68,7 +69,7 @@ func do(ctx context.Context, command string, args []string, stdout io.Writer) er
 	case "component":
 		return runComponent(ctx, config, args[0])
 	case "monitor":
-		return runMonitor(ctx, config, hooks.Runtime(args[0]))
+		return runMonitor(ctx, config, platform.Runtime(args[0]))
 	default:
 		_, err := fmt.Fprintln(stdout, config.Version)
 		return err

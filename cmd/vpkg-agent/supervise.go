@@ -18,6 +18,7 @@ import (
 
 	"github.com/vpkg/vpkg/agent"
 	"github.com/vpkg/vpkg/hooks"
+	"github.com/vpkg/vpkg/platform"
 )
 
 // monitorName is the component that `vpkg-agent monitor` itself is. Under systemd
@@ -31,7 +32,7 @@ func runComponent(ctx context.Context, config hooks.Config, name string) error {
 	return agent.Component{Name: name, Version: config.Version, Data: config.Data}.Run(ctx)
 }
 
-func runMonitor(ctx context.Context, config hooks.Config, runtime hooks.Runtime) error {
+func runMonitor(ctx context.Context, config hooks.Config, runtime platform.Runtime) error {
 	if err := runtime.Lock(); err != nil {
 		return err
 	}
@@ -52,7 +53,7 @@ func runMonitor(ctx context.Context, config hooks.Config, runtime hooks.Runtime)
 	m := agent.Monitor{
 		Processes: processes,
 		Log:       log,
-		Report: func(states []hooks.ComponentState) {
+		Report: func(states []platform.ComponentState) {
 			if err := runtime.WriteStates(withSelf(config, states, started)); err != nil {
 				log.Error("states not written", "error", err)
 			}
@@ -131,11 +132,11 @@ func id(ctx context.Context, host hooks.Host, database, name string) (uint32, er
 
 // withSelf puts the monitor's own state where its component is in the
 // configuration.
-func withSelf(config hooks.Config, states []hooks.ComponentState, since time.Time) []hooks.ComponentState {
+func withSelf(config hooks.Config, states []platform.ComponentState, since time.Time) []platform.ComponentState {
 	i := slices.IndexFunc(config.Components, func(c hooks.Component) bool { return c.Name == monitorName })
 	if i < 0 {
 		return states
 	}
-	self := hooks.ComponentState{Name: monitorName, State: hooks.StateRunning, PID: os.Getpid(), Since: since}
+	self := platform.ComponentState{Name: monitorName, State: platform.StateRunning, PID: os.Getpid(), Since: since}
 	return slices.Insert(slices.Clone(states), i, self)
 }

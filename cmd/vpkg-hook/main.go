@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"github.com/vpkg/vpkg/hooks"
+	"github.com/vpkg/vpkg/platform"
 )
 
 const usage = `Usage: vpkg-hook PHASE --format rpm|deb -- [ARGUMENT...]
@@ -54,7 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 	case "version", "--version":
 		return version(stdout)
 	case "platform":
-		return platform(ctx, args[1:], stdout, stderr)
+		return product(ctx, args[1:], stdout, stderr)
 	}
 	stderr = redacted(stderr)
 	if err := event(ctx, args, stderr); err != nil {
@@ -70,14 +71,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 // the way out it must not, or the package could never be removed.
 func stops(p hooks.Phase) bool { return p == hooks.PreInstall || p == hooks.PostInstall }
 
-// platform starts, stops or shows the running part of the product.
-func platform(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// product starts, stops or shows the running part of the product.
+func product(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	c, err := readConfig()
 	if err != nil {
 		fmt.Fprintf(stderr, "vpkg-hook: platform: %v\n", err)
 		return 1
 	}
-	return hooks.Platform{Config: c, Stdout: stdout, Stderr: stderr}.Run(ctx, args)
+	return platform.Product{Config: c, Stdout: stdout, Stderr: stderr}.Run(ctx, args)
 }
 
 func version(stdout io.Writer) int {

@@ -54,6 +54,7 @@ type File struct {
 // A Unit is what systemd knows about a unit.
 type Unit struct {
 	Enabled, Masked bool
+	Type            string // oneshot; empty means a daemon
 	Runs            string // version; empty means that it is stopped
 }
 
@@ -167,6 +168,8 @@ func (s *System) systemctl(verb string, units []string) (string, error) {
 			return "enabled\n", nil
 		}
 		return "disabled\n", &hooks.ExitError{Status: 1}
+	case "show":
+		return "Type=" + s.Units[units[len(units)-1]].Type + "\n", nil
 	case "is-active":
 		if s.Units[units[0]].Runs != "" {
 			return "active\n", nil
@@ -242,6 +245,19 @@ func (s *System) WriteFile(name string, b []byte, perm fs.FileMode) error {
 		s.Files[name] = File{hooks.Attr{Mode: perm}, string(b)}
 		return nil
 	}, "write %s", name)
+}
+
+// Set writes a file that is there.
+func (s *System) Set(name, text string) error {
+	if _, err := s.ReadFile(name); err != nil {
+		return err
+	}
+	return s.effect(func() error {
+		f := s.Files[name]
+		f.Text = text + "\n" // as the kernel shows it
+		s.Files[name] = f
+		return nil
+	}, "set %s %s", name, text)
 }
 
 func (s *System) mkdirAll(dir string) {

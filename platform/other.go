@@ -1,6 +1,6 @@
 //go:build !linux
 
-package hooks
+package platform
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 )
 
 // Run answers that components are services of the system here.
-func (p Platform) Run(context.Context, []string) int {
+func (p Product) Run(context.Context, []string) int {
 	fmt.Fprintln(p.Stderr, "vpkg-hook: platform: the components are services of this system: use its service manager")
 	return platformMisused
 }

@@ -1,4 +1,4 @@
-package hooks
+package platform
 
 import (
 	"bufio"
@@ -16,23 +16,25 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vpkg/vpkg/hooks"
 )
 
 // platformConfig is a product with two components.
-func platformConfig(dir string) Config {
-	return Config{
-		Format: ConfigVersion, Name: "agent", Version: "1.2.3-4.el8",
+func platformConfig(dir string) hooks.Config {
+	return hooks.Config{
+		Format: hooks.ConfigVersion, Name: "agent", Version: "1.2.3-4.el8",
 		Program: filepath.Join(dir, "program"), Data: filepath.Join(dir, "data"),
-		Folders:    []Folder{{Path: filepath.Join(dir, "data"), Mode: 0o750}},
-		Units:      []Unit{{Name: "agent.service", Enable: true, Start: true}},
-		Components: []Component{{Name: "one"}, {Name: "two", Root: true}},
+		Folders:    []hooks.Folder{{Path: filepath.Join(dir, "data"), Mode: 0o750}},
+		Units:      []hooks.Unit{{Name: "agent.service", Enable: true, Start: true}},
+		Components: []hooks.Component{{Name: "one"}, {Name: "two", Root: true}},
 	}
 }
 
 // A box is a product laid down in a temporary folder with the real vpkg-agent,
 // on a system without systemd.
 type box struct {
-	Platform
+	Product
 	t              *testing.T
 	stdout, stderr strings.Builder
 	monitor        *monitor
@@ -44,8 +46,8 @@ func newBox(t *testing.T) *box {
 	dir := t.TempDir()
 	config := platformConfig(dir)
 	config.Folders[0].Owner, config.Folders[0].Group = ourselves(t)
-	b.Platform = Platform{Config: config, RunDir: filepath.Join(dir, "run"), Stdout: &b.stdout, Stderr: &b.stderr}
-	b.monitor = b.Platform.monitor()
+	b.Product = Product{Config: config, RunDir: filepath.Join(dir, "run"), Stdout: &b.stdout, Stderr: &b.stderr}
+	b.monitor = b.Product.monitor()
 	c := b.Config
 	for _, d := range []string{filepath.Join(c.Program, "bin"), filepath.Join(c.Program, "etc"), filepath.Join(c.Data, "log")} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
@@ -124,11 +126,11 @@ func (b *box) call(f func(context.Context, supervisor) int, status int, stdout s
 	}
 }
 
-func (b *box) status() (PlatformStatus, int) {
+func (b *box) status() (Status, int) {
 	b.t.Helper()
 	b.stdout.Reset()
-	code := b.Platform.status(b.t.Context(), b.monitor, true)
-	var s PlatformStatus
+	code := b.Product.status(b.t.Context(), b.monitor, true)
+	var s Status
 	if err := json.Unmarshal([]byte(b.stdout.String()), &s); err != nil {
 		b.t.Fatalf("%v in %q", err, b.stdout.String())
 	}
@@ -182,7 +184,7 @@ func TestPlatformMonitor(t *testing.T) {
 	if err := syscall.Kill(first.Components[0].PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	second := b.await("one is back", func(s PlatformStatus) bool {
+	second := b.await("one is back", func(s Status) bool {
 		return s.State == StateRunning && s.Components[0].PID != first.Components[0].PID
 	})
 	if second.Components[0].Restarts != 1 || second.Components[1].PID != first.Components[1].PID {
@@ -213,7 +215,7 @@ func TestPlatformMonitorKilled(t *testing.T) {
 	if err := syscall.Kill(supervisor, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	b.await("stopped", func(s PlatformStatus) bool { return s.State == StateStopped })
+	b.await("stopped", func(s Status) bool { return s.State == StateStopped })
 	b.call(b.start, platformDone, startedLines)
 	after, _ := b.status()
 	for i := range after.Components {
@@ -271,9 +273,9 @@ func TestPlatformMonitorFails(t *testing.T) {
 	}
 }
 
-func (b *box) await(what string, ok func(PlatformStatus) bool) PlatformStatus {
+func (b *box) await(what string, ok func(Status) bool) Status {
 	b.t.Helper()
-	var s PlatformStatus
+	var s Status
 	for range 3000 {
 		if s, _ = b.status(); ok(s) {
 			return s
@@ -347,31 +349,31 @@ func TestPlatformSystemd(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		active string // of all units
-		verb   func(Platform, context.Context, supervisor) int
+		verb   func(Product, context.Context, supervisor) int
 		fails  string
 		calls  []string
 		stdout string
 		status int
 	}{
 		{
-			"start", "inactive", Platform.start, "",
+			"start", "inactive", Product.start, "",
 			[]string{"start agent.service", "start one.service", "start two.service"},
 			"Starting agent:\n - one Starting one:    ...done.\n - two Starting two:    ...done.\n", platformDone,
 		},
-		{"started", "active", Platform.start, "", nil, "agent is already started\n", platformDone},
+		{"started", "active", Product.start, "", nil, "agent is already started\n", platformDone},
 		{
-			"component fails", "failed", Platform.start, "start one.service",
+			"component fails", "failed", Product.start, "start one.service",
 			[]string{"start agent.service", "start one.service", "start two.service"},
 			"Starting agent:\n - one Starting one:    ...FAILED\n - two Starting two:    ...done.\n", platformFailed,
 		},
-		{"unit fails", "inactive", Platform.start, "start agent.service", []string{"start agent.service"}, "Starting agent:\n", platformFailed},
+		{"unit fails", "inactive", Product.start, "start agent.service", []string{"start agent.service"}, "Starting agent:\n", platformFailed},
 		{
-			"stop", "active", Platform.stop, "",
+			"stop", "active", Product.stop, "",
 			[]string{"stop agent.service"},
 			"Stopping agent:\n - two Stopping two:    ...done.\n - one Stopping one:    ...done.\n", platformDone,
 		},
-		{"stopped", "inactive", Platform.stop, "", nil, "agent is already stopped\n", platformDone},
-		{"not installed", "", Platform.start, "", nil, "", platformFailed},
+		{"stopped", "inactive", Product.stop, "", nil, "agent is already stopped\n", platformDone},
+		{"not installed", "", Product.start, "", nil, "", platformFailed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var stdout, stderr strings.Builder
@@ -379,7 +381,7 @@ func TestPlatformSystemd(t *testing.T) {
 			if tt.active != "" {
 				f.active = map[string]string{"agent.service": tt.active, "one.service": tt.active, "two.service": tt.active}
 			}
-			p := Platform{Config: platformConfig("/nonexistent"), Stdout: &stdout, Stderr: &stderr}
+			p := Product{Config: platformConfig("/nonexistent"), Stdout: &stdout, Stderr: &stderr}
 			s := systemd{unit: p.unit(), components: p.Config.Components, systemctl: f.run}
 			if got := tt.verb(p, t.Context(), s); got != tt.status {
 				t.Errorf("exit status %d, want %d", got, tt.status)
@@ -467,7 +469,7 @@ func TestSummary(t *testing.T) {
 }
 
 func TestPlatformStatusString(t *testing.T) {
-	s := PlatformStatus{Name: "agent", Version: "1.2.3-4", Supervisor: "monitor", State: StateDegraded, Components: []ComponentState{
+	s := Status{Name: "agent", Version: "1.2.3-4", Supervisor: "monitor", State: StateDegraded, Components: []ComponentState{
 		{Name: "one", State: StateRunning, PID: 12, Since: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Status: "running", Restarts: 3},
 		{Name: "two", State: StateWaiting, Status: "exit status 1"},
 	}}

@@ -1,4 +1,4 @@
-package hooks
+package platform
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/vpkg/vpkg/hooks"
 )
 
 // MonitorProgram supervises the components where there is no systemd, called as
@@ -19,7 +21,7 @@ const MonitorProgram = "bin/vpkg-agent"
 
 // monitor supervises components by a process of ours that stays.
 type monitor struct {
-	config      Config
+	config      hooks.Config
 	runtime     Runtime
 	environment func(context.Context) error // what start does first
 

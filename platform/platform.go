@@ -1,9 +1,13 @@
-package hooks
+package platform
 
-import "io"
+import (
+	"io"
 
-// PlatformUsage is how `vpkg-hook platform` is called.
-const PlatformUsage = "Usage: vpkg-hook platform {restart|start|status [--json]|stop}\n"
+	"github.com/vpkg/vpkg/hooks"
+)
+
+// Usage is how `vpkg-hook platform` is called.
+const Usage = "Usage: vpkg-hook platform {restart|start|status [--json]|stop}\n"
 
 // The exit statuses of `vpkg-hook platform`. Those of status are the LSB's and
 // systemctl's.
@@ -14,11 +18,11 @@ const (
 	platformInactive = 3 // no component is running
 )
 
-// A Platform starts, stops and shows the running part of a product: its
+// A Product starts, stops and shows the running part of a product: its
 // components. Where systemd runs they are its units; elsewhere, as in most
 // containers, `vpkg-agent monitor` supervises them.
-type Platform struct {
-	Config Config
+type Product struct {
+	Config hooks.Config
 	RunDir string // of the supervisor, where there is no systemd; empty means /run/NAME
 	Stdout io.Writer
 	Stderr io.Writer
@@ -29,8 +33,8 @@ type Platform struct {
 // for what is read there decides which process root ends.
 type Runtime string
 
-// A PlatformStatus is what `vpkg-hook platform status --json` prints.
-type PlatformStatus struct {
+// A Status is what `vpkg-hook platform status --json` prints.
+type Status struct {
 	Name       string           `json:"name"`
 	Version    string           `json:"version"`
 	Supervisor string           `json:"supervisor"` // "systemd" or "monitor"

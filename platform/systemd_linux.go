@@ -1,4 +1,4 @@
-package hooks
+package platform
 
 import (
 	"context"
@@ -9,12 +9,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/vpkg/vpkg/hooks"
 )
 
 // systemd supervises components as units.
 type systemd struct {
 	unit       string // the product's; starts and stops the components with it
-	components []Component
+	components []hooks.Component
 	systemctl  func(ctx context.Context, args ...string) (string, error)
 }
 

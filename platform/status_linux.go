@@ -1,4 +1,4 @@
-package hooks
+package platform
 
 import (
 	"context"
@@ -18,7 +18,7 @@ type supervisor interface {
 	stop(ctx context.Context, result func(component string, err error)) error
 }
 
-func (p Platform) start(ctx context.Context, s supervisor) int {
+func (p Product) start(ctx context.Context, s supervisor) int {
 	states, err := s.states(ctx)
 	if err != nil {
 		return p.fail("start", err)
@@ -42,7 +42,7 @@ func (p Platform) start(ctx context.Context, s supervisor) int {
 	return platformDone
 }
 
-func (p Platform) stop(ctx context.Context, s supervisor) int {
+func (p Product) stop(ctx context.Context, s supervisor) int {
 	states, err := s.states(ctx)
 	if err != nil {
 		return p.fail("stop", err)
@@ -66,12 +66,12 @@ func (p Platform) stop(ctx context.Context, s supervisor) int {
 	return platformDone
 }
 
-func (p Platform) status(ctx context.Context, s supervisor, asJSON bool) int {
+func (p Product) status(ctx context.Context, s supervisor, asJSON bool) int {
 	states, err := s.states(ctx)
 	if err != nil {
 		return p.fail("status", err)
 	}
-	status := PlatformStatus{
+	status := Status{
 		Name:       p.Config.Name,
 		Version:    p.Config.Version,
 		Supervisor: s.name(),
@@ -98,7 +98,7 @@ func (p Platform) status(ctx context.Context, s supervisor, asJSON bool) int {
 
 // String gives the status as a person reads it: a line for the product and one
 // for each component.
-func (s PlatformStatus) String() string {
+func (s Status) String() string {
 	b := fmt.Appendf(nil, "%s %s is %s (%s)\n", s.Name, s.Version, s.State, s.Supervisor)
 	for _, c := range s.Components {
 		b = fmt.Appendf(b, " - %s %s", c.Name, c.State)
@@ -142,7 +142,7 @@ func summary(states []ComponentState) string {
 // result prints one line the way the product always has:
 //
 //   - venAgentMgr Starting venAgentMgr:    ...done.
-func (p Platform) result(component, what string, err error) {
+func (p Product) result(component, what string, err error) {
 	word := "done."
 	if err != nil {
 		word = "FAILED"
@@ -153,22 +153,22 @@ func (p Platform) result(component, what string, err error) {
 	}
 }
 
-func (p Platform) print(format string, args ...any) {
+func (p Product) print(format string, args ...any) {
 	fmt.Fprintf(p.Stdout, format, args...)
 }
 
-func (p Platform) fail(verb string, err error) int {
+func (p Product) fail(verb string, err error) int {
 	fmt.Fprintf(p.Stderr, "vpkg-hook: platform %s: %v\n", verb, err)
 	return platformFailed
 }
 
-func (p Platform) misused() int {
-	fmt.Fprint(p.Stderr, PlatformUsage)
+func (p Product) misused() int {
+	fmt.Fprint(p.Stderr, Usage)
 	return platformMisused
 }
 
 // runtime is RunDir, or its default.
-func (p Platform) runtime() Runtime {
+func (p Product) runtime() Runtime {
 	if p.RunDir == "" {
 		return Runtime("/run/" + p.Config.Name)
 	}
@@ -176,7 +176,7 @@ func (p Platform) runtime() Runtime {
 }
 
 // unit is the unit that stands for the product: the first of the configuration.
-func (p Platform) unit() string {
+func (p Product) unit() string {
 	if len(p.Config.Units) > 0 {
 		return p.Config.Units[0].Name
 	}

@@ -1,4 +1,4 @@
-package hooks
+package platform
 
 import (
 	"bufio"
@@ -8,6 +8,8 @@ import (
 	"os"
 	"path"
 	"strings"
+
+	"github.com/vpkg/vpkg/hooks"
 )
 
 // Run carries out `vpkg-hook platform ARGS` and returns the exit status.
@@ -24,12 +26,12 @@ import (
 // Without systemd, start leaves `vpkg-agent monitor` running, which supervises
 // the components. On a system that is not the running one, such as a chroot or
 // an image being built, nothing is started or stopped, as with systemctl.
-func (p Platform) Run(ctx context.Context, args []string) int {
+func (p Product) Run(ctx context.Context, args []string) int {
 	if len(args) == 0 || len(args) > 2 || len(args) == 2 && (args[0] != "status" || args[1] != "--json") {
 		return p.misused()
 	}
 	var s supervisor
-	around := Host{}.Surroundings()
+	around := hooks.Host{}.Surroundings()
 	if around.Booted {
 		if calledByUnit(p.unit()) {
 			return p.runUnit(ctx, args[0])
@@ -54,7 +56,7 @@ func (p Platform) Run(ctx context.Context, args []string) int {
 	return p.misused()
 }
 
-func (p Platform) change(ctx context.Context, s supervisor, verb string) int {
+func (p Product) change(ctx context.Context, s supervisor, verb string) int {
 	if verb == "try-restart" {
 		states, err := s.states(ctx)
 		if err != nil {
@@ -73,7 +75,7 @@ func (p Platform) change(ctx context.Context, s supervisor, verb string) int {
 }
 
 // runUnit is the work of the product's unit, called by systemd.
-func (p Platform) runUnit(ctx context.Context, verb string) int {
+func (p Product) runUnit(ctx context.Context, verb string) int {
 	switch verb {
 	case "start":
 		p.print("Starting %s:\n", p.Config.Name)
@@ -118,7 +120,7 @@ func inUnit(lines *bufio.Scanner, unit string) bool {
 }
 
 // away says why this is not the running system, or returns "".
-func away(s Surroundings) string {
+func away(s hooks.Surroundings) string {
 	switch {
 	case s.Env("DPKG_ROOT") != "":
 		return "DPKG_ROOT is set"
@@ -130,40 +132,26 @@ func away(s Surroundings) string {
 	return ""
 }
 
-func (p Platform) monitor() *monitor {
+func (p Product) monitor() *monitor {
 	return &monitor{config: p.Config, runtime: p.runtime(), environment: p.environment}
 }
 
 // environment makes what every component needs, as at the installation, where it
 // is missing or not as it was.
-func (p Platform) environment(ctx context.Context) error {
+func (p Product) environment(ctx context.Context) error {
 	err := p.makeFolders(ctx)
 	p.result("Environment", "Setting up "+p.Config.Name+" Environment", err)
 	return err
 }
 
-func (p Platform) makeFolders(ctx context.Context) error {
+func (p Product) makeFolders(ctx context.Context) error {
 	if err := os.MkdirAll(string(p.runtime()), 0o755); err != nil {
 		return err
 	}
-	var sys Host
-	was, err := ReadInstalled(sys, p.Config.Name)
+	var sys hooks.Host
+	was, err := hooks.ReadInstalled(sys, p.Config.Name)
 	if err != nil {
 		return fmt.Errorf("reading the installed state: %w", err)
 	}
-	h := host{
-		System: sys,
-		exec:   func(argv ...string) (string, error) { return sys.Run(ctx, argv...) },
-		log:    slog.New(slog.NewTextHandler(p.Stderr, nil)),
-	}
-	for _, s := range planFolders(p.Config, was.User) {
-		do, _, need, err := h.look(s)
-		if err == nil && need {
-			err = h.act(do)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", s, err)
-		}
-	}
-	return nil
+	return hooks.Repair(ctx, p.Config, was.User, sys, slog.New(slog.NewTextHandler(p.Stderr, nil)))
 }

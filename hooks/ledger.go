@@ -1,0 +1,208 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"slices"
+)
+
+// A Ledger keeps what the running product changed on the host, and with it what
+// gives each change back, for as long as the product is installed. It is the
+// platform's own journal, /var/lib/vpkg/NAME/platform.json: a package event's is
+// about files and accounts, ends with the event, and has another lock.
+//
+// What undoes a step is in the file before the step is done. A step that is done
+// again, at every start, finds its undo there already: what the host was like is
+// what it was before the first start.
+type Ledger struct {
+	Sys    System
+	Log    *slog.Logger
+	Path   string // of the file
+	Filter Filter // for steps of the kind Rules
+}
+
+// A Filter is the host's packet filter.
+type Filter interface {
+	// Save keeps the host's rules in a set and returns its name.
+	Save(ctx context.Context) (set string, err error)
+
+	// Enforce puts the product's policy in force in place of the host's rules. Without
+	// a policy it leaves them in force.
+	Enforce(ctx context.Context) error
+
+	// GiveBack puts the set's rules in force as they were and removes the product's
+	// own; how can ask for something else. What somebody else has changed is left
+	// and named, one sentence each.
+	GiveBack(ctx context.Context, set, how string) (left []string, err error)
+}
+
+// A ledgerFile is what the file holds.
+type ledgerFile struct {
+	Format int    `json:"format"` // 1
+	Undo   []Step `json:"undo,omitempty"`
+}
+
+// Do makes the steps so, in order. If one fails, those of this call that changed
+// something for the first time are undone in reverse, and all else stays.
+func (l Ledger) Do(ctx context.Context, steps []Step) error {
+	file, err := l.read()
+	if err != nil {
+		return err
+	}
+	before := len(file.Undo)
+	for _, s := range steps {
+		if err := l.step(ctx, &file, s); err != nil {
+			err = fmt.Errorf("%s: %w", s, err)
+			for _, what := range l.giveBack(ctx, &file, before, nil) {
+				err = errors.Join(err, errors.New(what))
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+func (l Ledger) step(ctx context.Context, file *ledgerFile, s Step) error {
+	i := slices.IndexFunc(file.Undo, s.sameThing)
+	if s.Kind == Rules {
+		if i < 0 {
+			set, err := l.Filter.Save(ctx)
+			if err != nil {
+				return err
+			}
+			file.Undo = append(file.Undo, Step{Kind: Rules, Absent: true, Name: set})
+			if err := l.write(*file); err != nil {
+				return err
+			}
+		}
+		return l.Filter.Enforce(ctx)
+	}
+	h := l.host(ctx)
+	do, undo, need, err := h.look(s)
+	if err != nil || !need {
+		return err
+	}
+	if undo.Kind != "" {
+		if i < 0 {
+			i, file.Undo = len(file.Undo), append(file.Undo, undo)
+		}
+		if only := &file.Undo[i].Only; s.Text != "" && !slices.Contains(*only, s.Text) {
+			*only = append(*only, s.Text)
+		}
+		if err := l.write(*file); err != nil {
+			return err
+		}
+	}
+	l.Log.Info("doing", "step", do.String())
+	return h.act(do)
+}
+
+// sameThing reports whether both steps are about the same file, setting or
+// service. There is one packet filter.
+func (s Step) sameThing(t Step) bool {
+	return s.Kind == t.Kind && (s.Kind == Rules || s.Path == t.Path && s.Name == t.Name)
+}
+
+// Taken reports whether the host's packet filter is in the product's hands.
+func (l Ledger) Taken() (bool, error) {
+	file, err := l.read()
+	return slices.ContainsFunc(file.Undo, func(s Step) bool { return s.Kind == Rules }), err
+}
+
+// Kept are the steps that give the host back, in the order in which the changes
+// were made.
+func (l Ledger) Kept() ([]Step, error) {
+	file, err := l.read()
+	return file.Undo, err
+}
+
+// GiveBack undoes everything in reverse and removes the file. What somebody else
+// has changed since is left as it is; that, and what could not be undone, is
+// returned, one sentence each. In place of a step adjust can put another, or one
+// of no kind, so that nothing is done; nil changes nothing.
+func (l Ledger) GiveBack(ctx context.Context, adjust func(Step) Step) (left []string, err error) {
+	file, err := l.read()
+	if err != nil {
+		return nil, err
+	}
+	left = l.giveBack(ctx, &file, 0, adjust)
+	if err := l.Sys.Remove(l.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return left, err
+	}
+	return left, nil
+}
+
+// giveBack undoes what is in the file beyond the first so many steps.
+func (l Ledger) giveBack(ctx context.Context, file *ledgerFile, down int, adjust func(Step) Step) (left []string) {
+	for len(file.Undo) > down {
+		s := file.Undo[len(file.Undo)-1]
+		if adjust != nil {
+			s = adjust(s)
+		}
+		for _, what := range l.undo(ctx, s) {
+			l.Log.Warn("left as it is", "what", what)
+			left = append(left, what)
+		}
+		file.Undo = file.Undo[:len(file.Undo)-1]
+		if err := l.write(*file); err != nil {
+			left = append(left, err.Error())
+		}
+	}
+	return left
+}
+
+// undo does one step of the file and says what it left.
+func (l Ledger) undo(ctx context.Context, s Step) (left []string) {
+	if s.Kind == Rules {
+		left, err := l.Filter.GiveBack(ctx, s.Name, s.Text)
+		if err != nil {
+			left = append(left, fmt.Sprintf("the packet filter: %v", err))
+		}
+		return left
+	}
+	if s.Kind == "" {
+		return nil
+	}
+	h := l.host(ctx)
+	do, _, need, err := h.look(s)
+	if err == nil && need {
+		l.Log.Info("undoing", "step", do.String())
+		err = h.act(do)
+	}
+	if err != nil {
+		return []string{fmt.Sprintf("%s: %v", s, err)}
+	}
+	return nil
+}
+
+func (l Ledger) host(ctx context.Context) *host {
+	exec := func(argv ...string) (string, error) { return l.Sys.Run(ctx, argv...) }
+	return &host{System: l.Sys, exec: exec, log: l.Log}
+}
+
+func (l Ledger) read() (ledgerFile, error) {
+	var file ledgerFile
+	if err := readJSON(l.Sys, l.Path, &file); err != nil {
+		return file, err
+	}
+	if file.Format > 1 {
+		return file, fmt.Errorf("%s: format %d: %w", l.Path, file.Format, ErrUnknown)
+	}
+	for _, s := range file.Undo {
+		if err := s.check(); err != nil {
+			return file, fmt.Errorf("%s: %w", l.Path, err)
+		}
+	}
+	file.Format = 1
+	return file, nil
+}
+
+func (l Ledger) write(file ledgerFile) error {
+	if err := writeJSON(l.Sys, l.Path, file); err != nil {
+		return fmt.Errorf("writing the platform's journal: %w", err)
+	}
+	return nil
+}
