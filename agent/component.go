@@ -12,6 +12,9 @@ type Component struct {
 	Name    string
 	Version string // the product's
 	Data    string // the data folder; the log goes into its log folder
+	// Work is what the component does until ctx ends. nil means nothing, and one
+	// that returns early without an error has nothing more to do.
+	Work func(ctx context.Context, log *slog.Logger) error
 }
 
 // logNames are the documented names of logs. Another component's log has the
@@ -56,10 +59,20 @@ func (c Component) Run(ctx context.Context) (err error) {
 	if err := Notify("READY=1\nSTATUS=running"); err != nil {
 		log.Warn("no readiness reported", "error", err)
 	}
-	<-ctx.Done()
-	if err := Notify("STOPPING=1\nSTATUS=stopping"); err != nil {
-		log.Warn("no end reported", "error", err)
+	told := make(chan struct{})
+	context.AfterFunc(ctx, func() { // at once, however long the work takes to end
+		defer close(told)
+		if err := Notify("STOPPING=1\nSTATUS=stopping"); err != nil {
+			log.Warn("no end reported", "error", err)
+		}
+	})
+	if c.Work != nil {
+		if err := c.Work(ctx, log); err != nil {
+			log.Error("failed", "error", err)
+			return fmt.Errorf("%s: %w", c.Name, err)
+		}
 	}
+	<-told
 	log.Info("stopped", "pid", os.Getpid(), "reason", context.Cause(ctx))
 	return nil
 }

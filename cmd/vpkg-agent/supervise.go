@@ -29,7 +29,12 @@ func runComponent(ctx context.Context, config hooks.Config, name string) error {
 	if !slices.ContainsFunc(config.Components, func(c hooks.Component) bool { return c.Name == name }) {
 		return fmt.Errorf("%s has no component %q", config.Name, name)
 	}
-	return agent.Component{Name: name, Version: config.Version, Data: config.Data}.Run(ctx)
+	c := agent.Component{Name: name, Version: config.Version, Data: config.Data}
+	switch name {
+	case managerName:
+		c.Work = func(ctx context.Context, log *slog.Logger) error { return manage(ctx, config, log) }
+	}
+	return c.Run(ctx)
 }
 
 func runMonitor(ctx context.Context, config hooks.Config, runtime platform.Runtime) error {

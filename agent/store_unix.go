@@ -1,0 +1,35 @@
+//go:build unix
+
+package agent
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// tryLock reports whether another process has the lock.
+func tryLock(dir *os.File) (busy bool, err error) {
+	raw, err := dir.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	var lerr error
+	if err := raw.Control(func(fd uintptr) { lerr = syscall.Flock(int(fd), syscall.LOCK_EX|syscall.LOCK_NB) }); err != nil {
+		return false, err
+	}
+	if errors.Is(lerr, syscall.EWOULDBLOCK) || errors.Is(lerr, syscall.EINTR) {
+		return true, nil
+	}
+	return false, lerr
+}
+
+// links is the number of names that a file has.
+func links(info fs.FileInfo) uint64 {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0
+	}
+	return uint64(st.Nlink) //nolint:unconvert // 16 or 32 bits on other systems
+}

@@ -1,0 +1,34 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/vpkg/vpkg/agent"
+	"github.com/vpkg/vpkg/hooks"
+)
+
+// managerName is the component that speaks to the server.
+const managerName = "venAgentMgr"
+
+// manage is the work of the manager.
+func manage(ctx context.Context, config hooks.Config, log *slog.Logger) error {
+	a, closeRoot, err := openActivator(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer closeRoot()
+	m := agent.Manager{
+		Activator: a,
+		State:     "/run/" + config.Name + "/policy.json",
+		Log:       log,
+		Status: func(status string) {
+			if err := agent.Notify("STATUS=" + status); err != nil {
+				log.Warn("status not reported", "error", err)
+			}
+		},
+	}
+	return m.Run(ctx)
+}
