@@ -1,0 +1,304 @@
+package firewall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+)
+
+// An xtool is the programs for one view of iptables.
+type xtool struct {
+	view          string // "iptables-nft"
+	family        string // "ip" or "ip6", as nft calls it
+	legacy        bool
+	save, restore string
+}
+
+// A view is one place of the kernel that filter rules stand in.
+type view struct {
+	name string // "iptables-nft", "nft inet filter"
+	tool *xtool // nil for a native table
+	text string // of the filter table, or the listing
+
+	x table   // of an iptables view
+	n listing // of a native table
+}
+
+// table is a native view's family and name.
+func (v *view) table() (family, name string) {
+	f := strings.Fields(v.name)
+	return f[1], f[2]
+}
+
+// normal is what is compared to tell whether somebody changed the view.
+func (v *view) normal() string {
+	if v.tool != nil {
+		return v.x.normal(false)
+	}
+	return v.n.normal()
+}
+
+// parse takes what the view's tool printed.
+func (v *view) parse(text string) {
+	v.text = text
+	if v.tool != nil {
+		v.x, _ = parseSave(text, "filter")
+	} else {
+		v.n = parseListing(text)
+	}
+}
+
+// A host is what was found in the kernel.
+type host struct {
+	format  string
+	tools   []xtool
+	saves   []*xtool          // those whose views have tables of any kind
+	views   []view            // with filter rules of the host's, or a place for them
+	others  []view            // native tables that are not touched
+	own     []string          // our native tables: "inet ILO-FILTER"
+	texts   map[string]string // of our native tables
+	foreign []string          // chains and tables of other programs
+	mixed   []string          // tables that cannot be saved, each as a sentence
+}
+
+func (h *host) view(name string) *view {
+	if i := slices.IndexFunc(h.views, func(v view) bool { return v.name == name }); i >= 0 {
+		return &h.views[i]
+	}
+	return nil
+}
+
+func (h *host) tool(view string) *xtool {
+	if i := slices.IndexFunc(h.tools, func(t xtool) bool { return t.view == view }); i >= 0 {
+		return &h.tools[i]
+	}
+	return nil
+}
+
+// look reads everything that filters.
+func (f *Firewall) look(ctx context.Context) (*host, error) {
+	format, err := f.form(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h := &host{format: format, texts: map[string]string{}}
+	if h.tools, err = f.tools(ctx); err != nil {
+		return nil, err
+	}
+	managed, err := f.lookNative(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	for i := range h.tools {
+		if err := f.lookXtables(ctx, h, &h.tools[i], managed); err != nil {
+			return nil, err
+		}
+	}
+	for _, view := range []string{"iptables-legacy", "ip6tables-legacy"} {
+		if tables, err := f.legacyTables(view); err == nil && slices.Contains(tables, "filter") && h.tool(view) == nil {
+			h.foreign = append(h.foreign, "table filter of "+view+", whose programs are not installed")
+		}
+	}
+	slices.Sort(h.foreign)
+	h.foreign = slices.Compact(h.foreign)
+	return h, nil
+}
+
+// tools finds out which programs there are for which view. Distributions that
+// have one kind only do not name it.
+func (f *Firewall) tools(ctx context.Context) ([]xtool, error) {
+	var out []xtool
+	for _, program := range []struct{ name, family string }{{"iptables", "ip"}, {"ip6tables", "ip6"}} {
+		for _, kind := range []string{"nft", "legacy"} {
+			view := program.name + "-" + kind
+			base := view
+			version, err := f.Sys.Run(ctx, view, "-V")
+			if errors.Is(err, exec.ErrNotFound) {
+				base = program.name
+				if version, err = f.Sys.Run(ctx, base, "-V"); err == nil && strings.Contains(version, "nf_tables") != (kind == "nft") {
+					continue
+				}
+			}
+			switch {
+			case ctx.Err() != nil:
+				return nil, ctx.Err()
+			case err == nil:
+				out = append(out, xtool{view, program.family, kind == "legacy", base + "-save", base + "-restore"})
+			}
+		}
+	}
+	return out, nil
+}
+
+// lookNative reads nft's tables, and says which are those of iptables-nft; nil
+// means that nft cannot say.
+func (f *Firewall) lookNative(ctx context.Context, h *host) (managed map[string]bool, err error) {
+	if h.format != FormatNft {
+		return nil, nil
+	}
+	list, err := f.Sys.Run(ctx, "nft", "list", "tables")
+	if err != nil {
+		return nil, fmt.Errorf("listing nft's tables: %w", err)
+	}
+	managed = map[string]bool{}
+	for line := range strings.Lines(list) {
+		w := strings.Fields(line)
+		if len(w) != 3 || w[0] != "table" || w[1] != "inet" && w[1] != "ip" && w[1] != "ip6" {
+			continue // arp, bridge and netdev tables filter no packets of ours
+		}
+		name := w[1] + " " + w[2]
+		text, err := f.Sys.Run(ctx, "nft", "-s", "list", "table", w[1], w[2])
+		if err != nil {
+			if again, lerr := f.Sys.Run(ctx, "nft", "list", "tables"); lerr == nil && !strings.Contains(again+"\n", line) {
+				continue // it went in between
+			}
+			return nil, fmt.Errorf("listing nft's table %s: %w", name, err)
+		}
+		v := view{name: "nft " + name}
+		v.parse(text)
+		switch {
+		case isOwn(w[2]):
+			h.own = append(h.own, name)
+			h.texts[name] = text
+		case w[1] != "inet" && xtablesName(w[2]) && v.n.xtables():
+			managed[name] = true
+			f.lookManaged(h, &v, w[1], w[2])
+		case foreignTable(w[2]):
+			h.foreign = append(h.foreign, "table "+name)
+			h.others = append(h.others, v)
+		case v.n.owned():
+			h.foreign = append(h.foreign, "table "+name+" (owned by a running program)")
+			h.others = append(h.others, v)
+		case v.n.hasFilter():
+			h.views = append(h.views, v)
+		default:
+			h.others = append(h.others, v)
+		}
+	}
+	return managed, nil
+}
+
+func xtablesName(table string) bool {
+	return slices.Contains([]string{"filter", "nat", "mangle", "raw", "security"}, table)
+}
+
+// xtables says that a table of such a name is one that iptables-nft made: it is
+// native only if it has base chains, and all with other names.
+func (l listing) xtables() bool {
+	base := 0
+	for _, b := range l.blocks {
+		if b.base() != "" {
+			base++
+			if strings.ToUpper(b.name) == b.name {
+				return true
+			}
+		}
+	}
+	return base == 0
+}
+
+// lookManaged notes what of an iptables-nft table nobody could save.
+func (f *Firewall) lookManaged(h *host, v *view, family, table string) {
+	if table != "filter" {
+		return // never restored
+	}
+	if !slices.ContainsFunc(h.tools, func(t xtool) bool { return !t.legacy && t.family == family }) {
+		h.mixed = append(h.mixed, fmt.Sprintf("the table %s is that of iptables-nft, which is not installed", v.name[4:]))
+		return
+	}
+	for _, b := range v.n.blocks {
+		if b.base() != "" && !slices.Contains(builtin, b.name) {
+			h.mixed = append(h.mixed, fmt.Sprintf("the table %s has chains of iptables-nft and, in %s, of nft: no tool saves both", v.name[4:], b.name))
+			return
+		}
+	}
+}
+
+// lookXtables reads the filter table of an iptables view, unless it is not
+// there: some versions make the tables that they print.
+func (f *Firewall) lookXtables(ctx context.Context, h *host, tool *xtool, managed map[string]bool) error {
+	present := managed == nil || managed[tool.family+" filter"]
+	any := present || managed[tool.family+" nat"] || managed[tool.family+" mangle"] || managed[tool.family+" raw"] || managed[tool.family+" security"]
+	if tool.legacy {
+		tables, err := f.legacyTables(tool.view)
+		if err != nil {
+			return err
+		}
+		present, any = slices.Contains(tables, "filter"), len(tables) > 0
+	}
+	if !any {
+		return nil
+	}
+	h.saves = append(h.saves, tool)
+	if !present {
+		return nil
+	}
+	text, err := f.Sys.Run(ctx, tool.save, "-t", "filter")
+	if err != nil {
+		if tool.legacy || managed != nil {
+			return fmt.Errorf("%s: %w", tool.save, err)
+		}
+		h.saves = h.saves[:len(h.saves)-1]
+		return nil // no nf_tables in this kernel
+	}
+	v := view{name: tool.view, tool: tool}
+	v.parse(text)
+	if managed == nil && !tool.legacy && strings.Contains(text, "incompatible") {
+		h.mixed = append(h.mixed, "there are chains of nft, which is not installed, in the table filter of "+tool.view)
+	}
+	h.foreign = append(h.foreign, v.x.foreignNames()...)
+	h.views = append(h.views, v)
+	return nil
+}
+
+// legacyTables are the tables that a legacy view has.
+func (f *Firewall) legacyTables(view string) ([]string, error) {
+	names := "/proc/net/ip_tables_names"
+	if view == "ip6tables-legacy" {
+		names = "/proc/net/ip6_tables_names"
+	}
+	b, err := f.Sys.ReadFile(names)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // the module is not loaded
+	}
+	return strings.Fields(string(b)), err
+}
+
+// restore runs a restore program of iptables. The legacy ones share a lock, for
+// which old versions cannot wait.
+func (f *Firewall) restore(ctx context.Context, tool *xtool, file, text string, options ...string) error {
+	argv := append(append([]string{tool.restore}, options...), file)
+	for try := 0; ; try++ {
+		err := f.load(ctx, file, text, argv...)
+		if err == nil || !strings.Contains(err.Error(), "xtables lock") || try == 25 {
+			return err
+		}
+		if err := pause(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// savable is an error if there are rules that no tool can save.
+func (h *host) savable() error {
+	if len(h.mixed) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the host's rules cannot be saved: %s", strings.Join(h.mixed, "; "))
+}

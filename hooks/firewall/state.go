@@ -1,0 +1,153 @@
+package firewall
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"path"
+	"slices"
+)
+
+// digest tells texts apart. It guards against accidents: whoever can write rules
+// and wants to deceive is root already.
+func digest(text string) string {
+	h := fnv.New128a()
+	h.Write([]byte(text))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// An after is after.json: what each view was left like by us. It is written
+// before a view is emptied, so that PutBack knows its own work after a crash.
+type after struct {
+	Views map[string]string `json:"views"` // digests of what is compared
+}
+
+func (f *Firewall) afterFile() string { return path.Join(f.Dir, "after.json") }
+
+// record writes after.json.
+func (f *Firewall) record(h *host, expected map[string]string) error {
+	a := after{Views: map[string]string{}}
+	for _, v := range h.views {
+		a.Views[v.name] = digest(v.normal())
+	}
+	for name, text := range expected {
+		a.Views[name] = digest(text)
+	}
+	b, err := json.MarshalIndent(a, "", "\t")
+	if err != nil {
+		return err
+	}
+	if old, err := f.Sys.ReadFile(f.afterFile()); err == nil && string(old) == string(b)+"\n" {
+		return nil
+	}
+	return f.Sys.WriteFile(f.afterFile(), append(b, '\n'), 0o600)
+}
+
+// Record takes the host's rules as they are now for what we left. It is called
+// after the host's own services were stopped on purpose, which may have taken
+// tables away.
+func (f *Firewall) Record(ctx context.Context) error {
+	h, err := f.look(ctx)
+	if err != nil {
+		return err
+	}
+	return f.record(h, nil)
+}
+
+// leftAlone says whether a view is as we left it. A view that is not there is
+// like an empty one.
+func (f *Firewall) leftAlone() (func(name, normal string) bool, error) {
+	b, err := f.Sys.ReadFile(f.afterFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return func(string, string) bool { return false }, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var a after
+	if err := json.Unmarshal(b, &a); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", f.afterFile(), err)
+	}
+	return func(name, normal string) bool {
+		was, ok := a.Views[name]
+		if !ok {
+			was = digest("")
+		}
+		return was == digest(normal)
+	}, nil
+}
+
+// State is a digest of our rules and of the host's. It does not change with
+// counters, with sets that rules fill, or with other programs' chains.
+func (f *Firewall) State(ctx context.Context) (string, error) {
+	h, err := f.look(ctx)
+	if err != nil {
+		return "", err
+	}
+	var parts []string
+	for _, name := range h.own {
+		l := parseListing(h.texts[name])
+		text := ""
+		for _, b := range l.blocks {
+			for _, line := range b.stable() {
+				text += line + "\n"
+			}
+		}
+		parts = append(parts, name+"\n"+text)
+	}
+	for _, v := range h.views {
+		text := v.normal()
+		if v.tool != nil {
+			text = v.x.normal(true)
+		}
+		if text != "" {
+			parts = append(parts, v.name+"\n"+text)
+		}
+	}
+	slices.Sort(parts)
+	all := ""
+	for _, p := range parts {
+		all += p + "\n"
+	}
+	return digest(all), nil
+}
+
+// HostRules is what a report says about the packet filter.
+type HostRules struct {
+	Format  string      `json:"format"`
+	Views   []ViewRules `json:"views"`
+	Own     []string    `json:"own,omitempty"`     // our tables, or views with chains of ours
+	Foreign []string    `json:"foreign,omitempty"` // chains and tables of other programs, which are kept
+	Cannot  []string    `json:"cannot,omitempty"`  // why rules cannot be saved
+}
+
+// ViewRules counts the host's rules in one place.
+type ViewRules struct {
+	View  string `json:"view"`
+	Rules int    `json:"rules"` // and policies that let not all pass
+}
+
+// HostRules looks at what is in force.
+func (f *Firewall) HostRules(ctx context.Context) (HostRules, error) {
+	h, err := f.look(ctx)
+	if err != nil {
+		return HostRules{}, err
+	}
+	out := HostRules{Format: h.format, Own: h.own, Foreign: h.foreign, Cannot: h.mixed}
+	for _, v := range h.views {
+		n := v.n.rules()
+		if v.tool != nil {
+			t := v.x.withoutOwn()
+			n = t.rules()
+			if v.x.hasOwn() {
+				out.Own = append(out.Own, v.name)
+			}
+		}
+		out.Views = append(out.Views, ViewRules{v.name, n})
+	}
+	return out, nil
+}
