@@ -45,6 +45,16 @@ type Config struct {
 	// Components are started and supervised by the platform part, in this order.
 	Components []Component `json:"components,omitempty"`
 
+	// Modules, Sysctls and Firewall are what the platform part sets up at each start,
+	// in this order. Without a Firewall the host's packet filter is left alone.
+	Modules  []Module  `json:"modules,omitempty"`
+	Sysctls  []Setting `json:"sysctls,omitempty"`
+	Firewall *Firewall `json:"firewall,omitempty"`
+
+	// Settings is a file of the administrator's with sizes of the connection table:
+	// /etc/default/illumio-agent. Empty means that there is none.
+	Settings string `json:"settings,omitempty"`
+
 	// Start is the command that starts the product after a first installation,
 	// its program relative to Program: ["bin/init_Platform", "start"]. Empty means
 	// none besides the units with Start.
@@ -184,6 +194,7 @@ func (c Config) Validate() error {
 			bad("component %s: program %q: want a clean path relative to the program folder", p.Name, program)
 		}
 	}
+	c.validatePlatform(bad)
 	if len(c.Start) > 0 && !cleanPath("/"+c.Start[0]) {
 		bad("start command %q: want a clean path relative to the program folder", c.Start)
 	}

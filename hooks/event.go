@@ -54,6 +54,14 @@ type Event struct {
 	// as dpkg's postinst and postrm abort-install do after preinst.
 	Open bool `json:"open,omitempty"`
 
+	// Activate is the server, HOST:PORT, with which the product is to be activated
+	// once it runs; empty means none. The code is in the file that ActivationCode
+	// names.
+	Activate string `json:"activate,omitempty"`
+
+	// Labels says that the kernel enforces labels on files, SELinux's.
+	Labels bool `json:"labels,omitempty"`
+
 	// User is the account that the administrator chose for the services; empty
 	// means the package's own.
 	User string `json:"user,omitempty"`

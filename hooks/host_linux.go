@@ -260,6 +260,8 @@ func (h Host) Surroundings() Surroundings {
 	s := Surroundings{Env: os.Getenv, SameRoot: true}
 	info, err := os.Stat("/run/systemd/system")
 	s.Booted = err == nil && info.IsDir()
+	_, err = os.Stat("/sys/fs/selinux/enforce") // selinuxfs is mounted where SELinux is on
+	s.Labels = err == nil
 	// A container may not let us look at PID 1's root, but one without /proc is a
 	// chroot.
 	root, err := os.Stat("/")

@@ -9,8 +9,12 @@ import (
 )
 
 // SysctlPath is the file of a kernel setting. In a name with dots they stand for
-// slashes; in one with slashes dots are dots: sysctl.d(5).
+// slashes; in one with slashes dots are dots: sysctl.d(5). An absolute path, such
+// as that of a module's parameter, is the file itself.
 func SysctlPath(name string) string {
+	if strings.HasPrefix(name, "/") {
+		return name
+	}
 	if !strings.Contains(name, "/") {
 		name = strings.ReplaceAll(name, ".", "/")
 	}

@@ -97,7 +97,16 @@ func (l Ledger) step(ctx context.Context, file *ledgerFile, s Step) error {
 		}
 	}
 	l.Log.Info("doing", "step", do.String())
-	return h.act(do)
+	if err := h.act(do); err != nil || s.Kind != Sysctl {
+		return err
+	}
+	// The kernel may have rounded it; what it made of it is ours too.
+	_, is, _, err := h.look(Step{Kind: Sysctl, Name: s.Name})
+	if err == nil && !slices.Contains(file.Undo[i].Only, is.Text) {
+		file.Undo[i].Only = append(file.Undo[i].Only, is.Text)
+		err = l.write(*file)
+	}
+	return err
 }
 
 // sameThing reports whether both steps are about the same file, setting or
@@ -122,13 +131,17 @@ func (l Ledger) Kept() ([]Step, error) {
 // GiveBack undoes everything in reverse and removes the file. What somebody else
 // has changed since is left as it is; that, and what could not be undone, is
 // returned, one sentence each. In place of a step adjust can put another, or one
-// of no kind, so that nothing is done; nil changes nothing.
-func (l Ledger) GiveBack(ctx context.Context, adjust func(Step) Step) (left []string, err error) {
+// of no kind, so that nothing is done; or say that the step is kept for later. A
+// nil adjust changes nothing.
+func (l Ledger) GiveBack(ctx context.Context, adjust func(Step) (s Step, keep bool)) (left []string, err error) {
 	file, err := l.read()
 	if err != nil {
 		return nil, err
 	}
 	left = l.giveBack(ctx, &file, 0, adjust)
+	if len(file.Undo) > 0 {
+		return left, nil
+	}
 	if err := l.Sys.Remove(l.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return left, err
 	}
@@ -136,17 +149,20 @@ func (l Ledger) GiveBack(ctx context.Context, adjust func(Step) Step) (left []st
 }
 
 // giveBack undoes what is in the file beyond the first so many steps.
-func (l Ledger) giveBack(ctx context.Context, file *ledgerFile, down int, adjust func(Step) Step) (left []string) {
-	for len(file.Undo) > down {
-		s := file.Undo[len(file.Undo)-1]
+func (l Ledger) giveBack(ctx context.Context, file *ledgerFile, down int, adjust func(Step) (Step, bool)) (left []string) {
+	for i := len(file.Undo) - 1; i >= down; i-- {
+		s := file.Undo[i]
 		if adjust != nil {
-			s = adjust(s)
+			var keep bool
+			if s, keep = adjust(s); keep {
+				continue
+			}
 		}
 		for _, what := range l.undo(ctx, s) {
 			l.Log.Warn("left as it is", "what", what)
 			left = append(left, what)
 		}
-		file.Undo = file.Undo[:len(file.Undo)-1]
+		file.Undo = slices.Delete(file.Undo, i, i+1)
 		if err := l.write(*file); err != nil {
 			left = append(left, err.Error())
 		}

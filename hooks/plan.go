@@ -94,6 +94,7 @@ func planInstalled(e Event, c Config) []Step {
 	gone := slices.DeleteFunc(slices.Clone(e.Was.Units), func(u string) bool { return slices.Contains(names, u) })
 	steps = appendUnits(steps, Step{Kind: Enabled, Units: gone, Absent: true})
 	steps = appendUnits(steps, Step{Kind: Enabled, Units: enable})
+	steps = appendLabels(steps, e, c)
 	// rpm does not wait for the disk, neither do useradd and systemctl.
 	steps = append(steps, Step{Kind: Synced, Path: c.Program}, Step{Kind: Synced, Path: "/etc"})
 	if e.Offline {
@@ -109,7 +110,28 @@ func planInstalled(e Event, c Config) []Step {
 		argv := append([]string{path.Join(c.Program, c.Start[0])}, c.Start[1:]...)
 		steps = append(steps, Step{Kind: Command, Argv: argv, Units: names[:min(1, len(names))]}) // the first stands for the product
 	}
+	if e.Activate != "" {
+		argv := []string{c.Agent(), "activate", "--management-server", e.Activate, "--activation-code-file", c.ActivationCode(), "--timeout", activationTime}
+		steps = append(steps, Step{Kind: Command, Argv: argv, Optional: true})
+	}
 	return steps
+}
+
+// activationTime is how long an installation waits for the server. The service
+// goes on trying.
+const activationTime = "60s"
+
+// appendLabels gives files the labels that the policy has for them: those of an
+// RPM have them where rpm was built to set them, as Red Hat's is.
+func appendLabels(steps []Step, e Event, c Config) []Step {
+	if !e.Labels {
+		return steps
+	}
+	argv := []string{"restorecon", "-R", c.Program, c.State()}
+	for _, f := range c.Folders {
+		argv = append(argv, f.Path)
+	}
+	return append(steps, Step{Kind: Command, Argv: argv, Optional: true})
 }
 
 // appendMonitored lets the platform part see to the components that a container
@@ -119,7 +141,7 @@ func appendMonitored(steps []Step, c Config, verb string) []Step {
 	if len(c.Components) == 0 {
 		return steps
 	}
-	return append(steps, Step{Kind: Command, Argv: []string{c.Program + "/bin/vpkg-hook", "platform", verb}})
+	return append(steps, Step{Kind: Command, Argv: []string{c.Hook(), "platform", verb}})
 }
 
 // planFolders makes and repairs the folders beside the payload. Those of the
@@ -143,6 +165,9 @@ func planRemove(e Event, c Config) []Step {
 		steps = appendMonitored(steps, c, "stop")
 	} else {
 		steps = appendUnits(steps, Step{Kind: Active, Units: names, Absent: true})
+	}
+	if c.changesHost() {
+		steps = append(steps, Step{Kind: Command, Argv: []string{c.Hook(), "platform", "restore"}}) // the monitor has stopped
 	}
 	steps = appendUnits(steps, Step{Kind: Enabled, Units: names, Absent: true})
 	steps = appendDropIns(steps, c, "")

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -150,4 +151,15 @@ func (h *host) removeDropIn(service string) error {
 		return err
 	}
 	return h.systemctl("daemon-reload")
+}
+
+// ServiceState says how a service of the host stands: "enabled", "active", both,
+// "masked", or nothing.
+func ServiceState(ctx context.Context, sys System, name string) string {
+	h := host{System: sys, exec: func(argv ...string) (string, error) { return sys.Run(ctx, argv...) }}
+	s := h.serviceState(name)
+	if s.Masked {
+		return "masked"
+	}
+	return s.String()
 }

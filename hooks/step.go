@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"path"
 	"strings"
 )
 
@@ -52,6 +53,9 @@ type Step struct {
 
 	Units []string `json:"units,omitempty"` // Command: it runs only if none of them is masked
 	Argv  []string `json:"argv,omitempty"`
+
+	// Optional is for Command: its failure is a warning.
+	Optional bool `json:"optional,omitempty"`
 }
 
 // live reports whether the step runs programs of the product, which call the
@@ -183,6 +187,10 @@ func (h *host) act(s Step) error {
 		return h.systemctl("restart", s.Units...)
 	case Command:
 		_, err := h.exec(s.Argv...)
+		if err != nil && s.Optional {
+			h.log.Warn(path.Base(s.Argv[0]) + ": " + err.Error())
+			return nil
+		}
 		return err
 	case Sysctl:
 		return h.setSysctl(s)

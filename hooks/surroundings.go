@@ -5,6 +5,7 @@ package hooks
 type Surroundings struct {
 	Booted   bool                // systemd is PID 1: /run/systemd/system is there
 	SameRoot bool                // our root is PID 1's: / and /proc/1/root are the same
+	Labels   bool                // the kernel enforces SELinux's labels
 	Refused  bool                // policy-rc.d says that nothing is to be started (Debian)
 	Env      func(string) string // os.Getenv
 }

@@ -2,15 +2,21 @@ package platform
 
 import (
 	"io"
+	"log/slog"
 
 	"github.com/vpkg/vpkg/hooks"
 )
 
-// Usage is how `vpkg-hook platform` is called.
-const Usage = "Usage: vpkg-hook platform {restart|start|status [--json]|stop}\n"
+// Usage is how the commands of this package are called.
+const Usage = `Usage: vpkg-hook platform apply|boot|monitor|restart|restore|start|stop
+       vpkg-hook platform status [--json]
+       vpkg-hook check-env [--json]
+       vpkg-hook gen-supportreport
+       vpkg-hook suspend|unsuspend
+       vpkg-hook unpair saved|recommended|open [noreport]
+`
 
-// The exit statuses of `vpkg-hook platform`. Those of status are the LSB's and
-// systemctl's.
+// The exit statuses. Those of status are the LSB's and systemctl's.
 const (
 	platformDone     = 0 // all components are running
 	platformFailed   = 1 // some components are not running
@@ -18,12 +24,21 @@ const (
 	platformInactive = 3 // no component is running
 )
 
-// A Product starts, stops and shows the running part of a product: its
-// components. Where systemd runs they are its units; elsewhere, as in most
+// What the host's firewall is to be after an unpairing.
+const (
+	unpairSaved       = "saved"       // as it was before the product came
+	unpairRecommended = "recommended" // SSH and ICMP are let in until the next boot
+	unpairOpen        = "open"        // everything is let in
+)
+
+// A Product is the running part of what was installed: what it sets up on the
+// host, its policy, and its components. Where systemd runs they are its units; elsewhere, as in most
 // containers, `vpkg-agent monitor` supervises them.
 type Product struct {
 	Config hooks.Config
-	RunDir string // of the supervisor, where there is no systemd; empty means /run/NAME
+	RunDir string       // of the supervisor, where there is no systemd; empty means /run/NAME
+	Sys    hooks.System // the host
+	Log    *slog.Logger // warnings are shown to who called
 	Stdout io.Writer
 	Stderr io.Writer
 }
@@ -37,7 +52,19 @@ type Runtime string
 type Status struct {
 	Name       string           `json:"name"`
 	Version    string           `json:"version"`
-	Supervisor string           `json:"supervisor"` // "systemd" or "monitor"
-	State      string           `json:"state"`      // StateRunning, StateStopped, StateFailed or StateDegraded
+	Supervisor string           `json:"supervisor"`       // "systemd" or "monitor"
+	Agent      string           `json:"agent"`            // AgentUnpaired and so on
+	Policy     string           `json:"policy,omitempty"` // version of the one in force
+	Taken      bool             `json:"firewall_taken"`   // the host's packet filter is the product's
+	State      string           `json:"state"`            // StateRunning, StateStopped, StateFailed or StateDegraded
 	Components []ComponentState `json:"components"`
 }
+
+// How the product stands to its server and its policy.
+const (
+	AgentUnpaired    = "unpaired"
+	AgentIdle        = "idle"        // the host's own rules are in force
+	AgentIlluminated = "illuminated" // what happens is seen, and little refused
+	AgentEnforced    = "enforced"
+	AgentSuspended   = "suspended" // the host's own rules are in force until it is unsuspended
+)

@@ -3,16 +3,15 @@ package platform
 import (
 	"bufio"
 	"context"
-	"fmt"
-	"log/slog"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/vpkg/vpkg/hooks"
 )
 
-// Run carries out `vpkg-hook platform ARGS` and returns the exit status.
+// Run carries out `vpkg-hook ARGS` and returns the exit status.
 //
 // Where systemd runs, start, stop and restart are handed to it and waited for;
 // systemd then calls the same command, as the unit's ExecStart, and only that
@@ -20,40 +19,91 @@ import (
 // product's unit: systemd starts them when ExecStart has ended, so that nothing
 // waits for itself.
 //
-// try-restart is for the events of a package: it restarts what runs without
-// systemd, which restarts units itself.
+// try-restart and restore are for the events of a package: the one restarts what
+// runs without systemd, which restarts units itself; the other gives the host
+// back before the package goes.
 //
 // Without systemd, start leaves `vpkg-agent monitor` running, which supervises
 // the components. On a system that is not the running one, such as a chroot or
-// an image being built, nothing is started or stopped, as with systemctl.
+// an image being built, nothing is started, stopped or changed, as with systemctl.
 func (p Product) Run(ctx context.Context, args []string) int {
-	if len(args) == 0 || len(args) > 2 || len(args) == 2 && (args[0] != "status" || args[1] != "--json") {
+	command, known := p.command(args)
+	if !known {
 		return p.misused()
 	}
-	var s supervisor
 	around := hooks.Host{}.Surroundings()
+	if why := away(around); why != "" && !slices.Contains([]string{"status", "check-env"}, args[0]) {
+		p.print("%s: %s: nothing to %s\n", p.Config.Name, why, args[0])
+		return platformDone
+	}
+	return command(ctx, around)
+}
+
+// command is what the arguments ask for.
+func (p Product) command(args []string) (run func(context.Context, hooks.Surroundings) int, known bool) {
+	if len(args) == 0 {
+		return nil, false
+	}
+	verb, rest := args[0], args[1:]
+	asJSON := len(rest) == 1 && rest[0] == "--json"
+	switch verb {
+	case "status", "check-env":
+		if len(rest) > 0 && !asJSON {
+			return nil, false
+		}
+	case "unpair":
+		return func(ctx context.Context, around hooks.Surroundings) int { return p.unpair(ctx, around, rest) }, true
+	default:
+		if len(rest) > 0 {
+			return nil, false
+		}
+	}
+	run, known = map[string]func(context.Context, hooks.Surroundings) int{
+		"start":       func(ctx context.Context, around hooks.Surroundings) int { return p.supervised(ctx, around, verb) },
+		"stop":        func(ctx context.Context, around hooks.Surroundings) int { return p.supervised(ctx, around, verb) },
+		"restart":     func(ctx context.Context, around hooks.Surroundings) int { return p.supervised(ctx, around, verb) },
+		"try-restart": func(ctx context.Context, around hooks.Surroundings) int { return p.supervised(ctx, around, verb) },
+		"status": func(ctx context.Context, around hooks.Surroundings) int {
+			return p.status(ctx, p.supervisor(around), asJSON)
+		},
+		"apply":             p.plain(verb, p.apply),
+		"boot":              p.plain(verb, p.boot),
+		"restore":           p.plain(verb, p.restore),
+		"suspend":           p.plain(verb, p.suspend),
+		"unsuspend":         p.plain(verb, p.unsuspend),
+		"monitor":           p.plain(verb, p.monitor),
+		"gen-supportreport": p.plain(verb, p.supportReport),
+		"check-env":         func(ctx context.Context, around hooks.Surroundings) int { return p.checkEnv(ctx, around, asJSON) },
+	}[verb]
+	return run, known
+}
+
+// plain is a command that works or fails.
+func (p Product) plain(verb string, do func(context.Context) error) func(context.Context, hooks.Surroundings) int {
+	return func(ctx context.Context, _ hooks.Surroundings) int {
+		if err := do(ctx); err != nil {
+			return p.fail(verb, err)
+		}
+		return platformDone
+	}
+}
+
+func (p Product) supervisor(around hooks.Surroundings) supervisor {
 	if around.Booted {
-		if calledByUnit(p.unit()) {
-			return p.runUnit(ctx, args[0])
-		}
-		s = systemd{unit: p.unit(), components: p.Config.Components, systemctl: systemctl}
-	} else {
-		s = p.monitor()
+		return systemd{unit: p.unit(), components: p.Config.Components, systemctl: systemctl}
 	}
-	switch verb := args[0]; verb {
-	case "start", "stop", "restart", "try-restart":
-		if verb == "try-restart" && around.Booted {
-			return platformDone
-		}
-		if why := away(around); why != "" {
-			p.print("%s: %s: nothing to %s\n", p.Config.Name, why, verb)
-			return platformDone
-		}
-		return p.change(ctx, s, verb)
-	case "status":
-		return p.status(ctx, s, len(args) == 2)
+	return p.own()
+}
+
+// supervised starts or stops what a supervisor keeps running.
+func (p Product) supervised(ctx context.Context, around hooks.Surroundings, verb string) int {
+	if around.Booted && calledByUnit(p.unit()) {
+		return p.runUnit(ctx, verb)
 	}
-	return p.misused()
+	if verb == "try-restart" && around.Booted {
+		return platformDone
+	}
+	return p.change(ctx, p.supervisor(around), verb)
 }
 
 func (p Product) change(ctx context.Context, s supervisor, verb string) int {
@@ -132,26 +182,7 @@ func away(s hooks.Surroundings) string {
 	return ""
 }
 
-func (p Product) monitor() *monitor {
+// own is our own supervisor.
+func (p Product) own() *monitor {
 	return &monitor{config: p.Config, runtime: p.runtime(), environment: p.environment}
-}
-
-// environment makes what every component needs, as at the installation, where it
-// is missing or not as it was.
-func (p Product) environment(ctx context.Context) error {
-	err := p.makeFolders(ctx)
-	p.result("Environment", "Setting up "+p.Config.Name+" Environment", err)
-	return err
-}
-
-func (p Product) makeFolders(ctx context.Context) error {
-	if err := os.MkdirAll(string(p.runtime()), 0o755); err != nil {
-		return err
-	}
-	var sys hooks.Host
-	was, err := hooks.ReadInstalled(sys, p.Config.Name)
-	if err != nil {
-		return fmt.Errorf("reading the installed state: %w", err)
-	}
-	return hooks.Repair(ctx, p.Config, was.User, sys, slog.New(slog.NewTextHandler(p.Stderr, nil)))
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/user"
@@ -40,14 +42,35 @@ type box struct {
 	monitor        *monitor
 }
 
+// A testHost is this one, but for the hook's state.
+type testHost struct {
+	hooks.Host
+	dir string
+}
+
+func (h testHost) at(name string) string {
+	if strings.HasPrefix(name, "/var/lib/vpkg/") {
+		return h.dir + name
+	}
+	return name
+}
+
+func (h testHost) Stat(name string) (hooks.Attr, error) { return h.Host.Stat(h.at(name)) }
+func (h testHost) ReadFile(name string) ([]byte, error) { return h.Host.ReadFile(h.at(name)) }
+func (h testHost) Remove(name string) error             { return h.Host.Remove(h.at(name)) }
+func (h testHost) Lock(name string) (func(), error)     { return h.Host.Lock(h.at(name)) }
+func (h testHost) WriteFile(name string, b []byte, m fs.FileMode) error {
+	return h.Host.WriteFile(h.at(name), b, m)
+}
+
 func newBox(t *testing.T) *box {
 	t.Helper()
 	b := &box{t: t}
 	dir := t.TempDir()
 	config := platformConfig(dir)
 	config.Folders[0].Owner, config.Folders[0].Group = ourselves(t)
-	b.Product = Product{Config: config, RunDir: filepath.Join(dir, "run"), Stdout: &b.stdout, Stderr: &b.stderr}
-	b.monitor = b.Product.monitor()
+	b.Product = Product{Sys: testHost{dir: dir}, Log: slog.New(slog.DiscardHandler), Config: config, RunDir: filepath.Join(dir, "run"), Stdout: &b.stdout, Stderr: &b.stderr}
+	b.monitor = b.Product.own()
 	c := b.Config
 	for _, d := range []string{filepath.Join(c.Program, "bin"), filepath.Join(c.Program, "etc"), filepath.Join(c.Data, "log")} {
 		if err := os.MkdirAll(d, 0o755); err != nil {

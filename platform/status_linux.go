@@ -71,7 +71,15 @@ func (p Product) status(ctx context.Context, s supervisor, asJSON bool) int {
 	if err != nil {
 		return p.fail("status", err)
 	}
+	agent, policy := p.agentState()
+	taken, err := p.ledger().Taken()
+	if err != nil {
+		return p.fail("status", err)
+	}
 	status := Status{
+		Agent:      agent,
+		Policy:     policy,
+		Taken:      taken,
 		Name:       p.Config.Name,
 		Version:    p.Config.Version,
 		Supervisor: s.name(),
@@ -100,6 +108,12 @@ func (p Product) status(ctx context.Context, s supervisor, asJSON bool) int {
 // for each component.
 func (s Status) String() string {
 	b := fmt.Appendf(nil, "%s %s is %s (%s)\n", s.Name, s.Version, s.State, s.Supervisor)
+	if s.Agent != "" {
+		b = fmt.Appendf(b, "Agent state: %s\n", s.Agent)
+	}
+	if s.Policy != "" {
+		b = fmt.Appendf(b, "Policy: %s\n", s.Policy)
+	}
 	for _, c := range s.Components {
 		b = fmt.Appendf(b, " - %s %s", c.Name, c.State)
 		if c.PID != 0 {

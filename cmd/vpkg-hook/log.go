@@ -5,37 +5,52 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vpkg/vpkg/hooks"
 )
 
-// redacted writes to w without the activation code, whatever its variable's prefix
-// is.
-func redacted(w io.Writer) io.Writer {
-	r := hooks.Redactor{W: w}
+// codeVariable is what the names of variables that hold an activation code end
+// with. What comes before it is the product's prefix.
+const codeVariable = "ACTIVATION_CODE"
+
+// takeCodes takes the activation codes out of the environment, by variable, before
+// any other program is started, which would show them to who can look at it.
+func takeCodes() map[string]string {
+	codes := map[string]string{}
 	for _, variable := range os.Environ() {
-		if name, value, _ := strings.Cut(variable, "="); strings.HasSuffix(name, "ACTIVATION_CODE") {
-			r.Secrets = append(r.Secrets, value)
+		if name, value, _ := strings.Cut(variable, "="); strings.HasSuffix(name, codeVariable) {
+			codes[name] = value
+			os.Unsetenv(name)
 		}
 	}
-	return r
+	return codes
+}
+
+// redacted writes to w without the activation codes.
+func redacted(w io.Writer, codes map[string]string) io.Writer {
+	return hooks.Redactor{W: w, Secrets: slices.Collect(maps.Values(codes))}
 }
 
 // openLog gives a log that writes everything to the file, without the activation
 // code, and warnings to stderr. Errors are main's to show. Where the file cannot
 // be written, stderr alone has to do.
-func openLog(file string, stderr io.Writer) (log *slog.Logger, closeLog func()) {
+func openLog(file string, codes map[string]string, stderr io.Writer) (log *slog.Logger, closeLog func()) {
 	warnings := console{w: stderr}
+	if os.Geteuid() > 0 { // who may not write it only looks
+		return slog.New(warnings), func() {}
+	}
 	f, err := openPrivate(file)
 	if err != nil {
 		log := slog.New(warnings)
 		log.Warn("there is no log", "error", err)
 		return log, func() {}
 	}
-	everything := slog.NewTextHandler(redacted(f), nil)
+	everything := slog.NewTextHandler(redacted(f, codes), nil)
 	return slog.New(slog.NewMultiHandler(everything, warnings)), func() { f.Close() }
 }
 

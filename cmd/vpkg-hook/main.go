@@ -23,14 +23,12 @@ import (
 	"github.com/vpkg/vpkg/platform"
 )
 
-const usage = `Usage: vpkg-hook PHASE --format rpm|deb -- [ARGUMENT...]
-       vpkg-hook platform restart|start|status [--json]|stop
+const usage = `Usage: vpkg-hook PHASE --format rpm|deb|msi -- [ARGUMENT...]
        vpkg-hook version
-
 PHASE is pre-install, post-install, pre-remove, post-remove, pre-trans or
-post-trans; the arguments are those that rpm or dpkg gave to the scriptlet.
-Package managers call this program: there is no need to. What platform does is
-what the product's own control script does.
+post-trans; the arguments are those that the package manager gave to the
+scriptlet. Package managers call these: there is no need to.
+
 `
 
 // interfaceVersion is that of the command line.
@@ -44,21 +42,24 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status int) {
+	codes := takeCodes()
+	stderr = redacted(stderr, codes)
 	if len(args) == 0 {
-		fmt.Fprint(stderr, usage)
+		fmt.Fprint(stderr, usage+platform.Usage)
 		return 2
 	}
 	switch args[0] {
 	case "help", "-h", "--help":
-		fmt.Fprint(stdout, usage)
+		fmt.Fprint(stdout, usage+platform.Usage)
 		return 0
 	case "version", "--version":
 		return version(stdout)
 	case "platform":
-		return product(ctx, args[1:], stdout, stderr)
+		return product(ctx, args[1:], codes, stdout, stderr)
+	case "check-env", "gen-supportreport", "suspend", "unsuspend", "unpair":
+		return product(ctx, args, codes, stdout, stderr)
 	}
-	stderr = redacted(stderr)
-	if err := event(ctx, args, stderr); err != nil {
+	if err := event(ctx, args, codes, stderr); err != nil {
 		fmt.Fprintf(stderr, "vpkg-hook: %v\n", err)
 		if stops(hooks.Phase(args[0])) && !errors.Is(err, hooks.ErrUnknown) {
 			return 1
@@ -71,14 +72,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 // the way out it must not, or the package could never be removed.
 func stops(p hooks.Phase) bool { return p == hooks.PreInstall || p == hooks.PostInstall }
 
-// product starts, stops or shows the running part of the product.
-func product(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// product does something with the running product.
+func product(ctx context.Context, args []string, codes map[string]string, stdout, stderr io.Writer) int {
 	c, err := readConfig()
 	if err != nil {
-		fmt.Fprintf(stderr, "vpkg-hook: platform: %v\n", err)
+		fmt.Fprintf(stderr, "vpkg-hook: %v\n", err)
 		return 1
 	}
-	return platform.Product{Config: c, Stdout: stdout, Stderr: stderr}.Run(ctx, args)
+	log, closeLog := openLog(c.LogFile(), codes, stderr)
+	defer closeLog()
+	p := platform.Product{Config: c, Sys: system(hooks.Host{}), Log: log, Stdout: stdout, Stderr: stderr}
+	return p.Run(ctx, args)
 }
 
 func version(stdout io.Writer) int {
@@ -92,15 +96,15 @@ func version(stdout io.Writer) int {
 }
 
 // event does what one call of a scriptlet means.
-func event(ctx context.Context, args []string, stderr io.Writer) error {
+func event(ctx context.Context, args []string, codes map[string]string, stderr io.Writer) error {
 	c, err := readConfig()
 	if err != nil {
 		return err
 	}
 	host := hooks.Host{Root: strings.TrimRight(os.Getenv("DPKG_ROOT"), "/")}
-	log, closeLog := openLog(host.Root+c.LogFile(), stderr)
+	log, closeLog := openLog(host.Root+c.LogFile(), codes, stderr)
 	defer closeLog()
-	if err := logged(ctx, args, c, host, log); err != nil {
+	if err := logged(ctx, args, c, host, codes, log); err != nil {
 		log.Error("left undone", "args", args, "error", err)
 		return err
 	}
@@ -108,31 +112,34 @@ func event(ctx context.Context, args []string, stderr io.Writer) error {
 }
 
 // logged does what one call of a scriptlet means; the caller logs the error.
-func logged(ctx context.Context, args []string, c hooks.Config, host hooks.Host, log *slog.Logger) error {
+func logged(ctx context.Context, args []string, c hooks.Config, host hooks.Host, codes map[string]string, log *slog.Logger) error {
 	call, err := parse(args)
 	if err != nil {
 		return err
 	}
-	was, err := hooks.ReadInstalled(host, c.Name)
+	sys := system(host)
+	was, err := hooks.ReadInstalled(sys, c.Name)
 	if errors.Is(err, hooks.ErrUnknown) {
 		return err
 	}
 	if err != nil {
 		log.Warn("the installed state cannot be read: going on without", "error", err)
 	}
-	from := hooks.FromDeb
-	if call.format == "rpm" {
-		from = hooks.FromRPM
-	}
-	e, err := from(call.phase, call.args, c, was)
+	e, err := call.event(c, was)
 	if err != nil {
 		return err
 	}
 	if err := choose(ctx, &e, c, host, call.format, log); err != nil {
 		return err
 	}
+	activation(&e, c, sys, codes, log)
 	log.Info("called", "args", args, "package", c.Name, "version", c.Version, "action", e.Action)
-	if err := hooks.Run(ctx, e, hooks.Plan(e, c), host, log); err != nil {
+	err = hooks.Run(ctx, e, hooks.Plan(e, c), sys, log)
+	// Whatever became of it, the code does not lie about: the agent has its own.
+	if rerr := sys.Remove(c.ActivationCode()); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
+		log.Warn("the activation code is still on the disk", "error", rerr)
+	}
+	if err != nil {
 		return err
 	}
 	log.Info("done", "phase", e.Phase)
@@ -143,6 +150,16 @@ type call struct {
 	phase  hooks.Phase
 	format string // "rpm" or "deb"
 	args   []string
+}
+
+// event is what the call means.
+func (c call) event(config hooks.Config, was hooks.Installed) (hooks.Event, error) {
+	switch c.format {
+	case "rpm":
+		return hooks.FromRPM(c.phase, c.args, config, was)
+	default:
+		return hooks.FromDeb(c.phase, c.args, config, was)
+	}
 }
 
 // parse reads PHASE --format F -- ARGS.
@@ -181,6 +198,7 @@ func choose(ctx context.Context, e *hooks.Event, c hooks.Config, host hooks.Host
 		}
 	}
 	s := host.Surroundings()
+	e.Labels = s.Labels && host.Root == ""
 	if format == "deb" && stops(e.Phase) && len(c.Units) > 0 {
 		_, err := host.Run(ctx, "/usr/sbin/policy-rc.d", strings.TrimSuffix(c.Units[0].Name, ".service"), "start")
 		if refusal, ok := errors.AsType[*hooks.ExitError](err); ok && refusal.Status == 101 { // Debian Policy 9.3.3.1
@@ -192,6 +210,29 @@ func choose(ctx context.Context, e *hooks.Event, c hooks.Config, host hooks.Host
 		log.Info("offline: nothing is started", "because", why)
 	}
 	return nil
+}
+
+// activation prepares what the variables ask for: INSTALL_ACTION=activate with a
+// server and a code. It never makes an installation fail.
+func activation(e *hooks.Event, c hooks.Config, sys hooks.System, codes map[string]string, log *slog.Logger) {
+	if c.EnvPrefix == "" || e.Phase != hooks.PostInstall || e.Action == hooks.Rollback || os.Getenv(c.EnvPrefix+"INSTALL_ACTION") != "activate" {
+		return
+	}
+	server, code := os.Getenv(c.EnvPrefix+"MANAGEMENT_SERVER"), codes[c.EnvPrefix+codeVariable]
+	switch {
+	case server == "" || code == "":
+		log.Warn("not activated: " + c.EnvPrefix + "INSTALL_ACTION=activate needs " + c.EnvPrefix + "MANAGEMENT_SERVER and " + c.EnvPrefix + codeVariable)
+	case !hooks.IsServer(server):
+		log.Warn("not activated: "+c.EnvPrefix+"MANAGEMENT_SERVER: want HOST:PORT", "it is", server)
+	case e.Offline:
+		log.Warn("not activated: nothing is started here")
+	default:
+		if err := sys.WriteFile(c.ActivationCode(), []byte(code+"\n"), 0o600); err != nil {
+			log.Warn("not activated", "error", err)
+			return
+		}
+		e.Activate = server
+	}
 }
 
 // readConfig finds the configuration by the hook's own path: beside the hook of a

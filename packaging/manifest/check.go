@@ -366,6 +366,9 @@ func (c *checker) platform() {
 		}
 		c.oneLine(at+".value", x.Value)
 	}
+	if m.Settings != "" && c.absolute("settings", m.Settings) {
+		c.matches("settings", m.Settings, plainPathRE, "letters, digits and . _ + - / only")
+	}
 	for i, s := range m.Firewall.Services {
 		at := fmt.Sprintf("firewall.services[%d]", i)
 		c.matches(at, s, wordRE, "a service's name, such as firewalld")
@@ -491,6 +494,8 @@ func (m *Manifest) setDefaults() {
 	}
 	if len(m.Firewall.Services) > 0 {
 		or((*string)(&m.Firewall.Takeover), string(OnStart))
+	} else if m.Firewall.Takeover != "" {
+		m.Firewall.Services = []string{"iptables"}
 	}
 	for i := range m.Changelog {
 		or(&m.Changelog[i].Author, m.Maintainer)

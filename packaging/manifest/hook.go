@@ -34,6 +34,8 @@ func (m *Manifest) hookConfig(version string) hooks.Config {
 		Log:     m.Log,
 		Account: hooks.Account(m.Account),
 		Start:   m.Start,
+
+		Settings: m.Settings,
 	}
 	if m.EnvPrefix != "" {
 		c.EnvPrefix = m.EnvPrefix + "_"
@@ -50,6 +52,15 @@ func (m *Manifest) hookConfig(version string) hooks.Config {
 	}
 	for _, x := range m.Components {
 		c.Components = append(c.Components, hooks.Component(x))
+	}
+	for _, x := range m.Modules {
+		c.Modules = append(c.Modules, hooks.Module(x))
+	}
+	for _, x := range m.Sysctls {
+		c.Sysctls = append(c.Sysctls, hooks.Setting(x))
+	}
+	if m.Firewall.Takeover != "" {
+		c.Firewall = &hooks.Firewall{Services: m.Firewall.Services, OnActivation: m.Firewall.Takeover == OnActivation}
 	}
 	return c
 }

@@ -65,6 +65,9 @@ type Manifest struct {
 	// Kernel settings, set after the modules are loaded and at each start; the old
 	// values are given back when the product is removed.
 	Sysctls []Sysctl `yaml:"sysctls,omitempty"`
+	// A file of the administrator's with the sizes of the connection table, as
+	// KEY=VALUE lines: CONNTRACK_MAX, CONNTRACK_HASH_SIZE, FW_STATE_TABLE_AUTO_RESIZE.
+	Settings string `yaml:"settings,omitempty"`
 	// How the product stands to the host's firewall.
 	Firewall Firewall `yaml:"firewall,omitempty"`
 
@@ -264,6 +267,9 @@ type Module struct {
 	// Without this module nothing can be started. Otherwise a missing one is a
 	// warning.
 	Required bool `yaml:"required,omitempty"`
+	// What does not work where neither it nor a substitute is, for that warning:
+	// logging of refused packets.
+	For string `yaml:"for,omitempty"`
 }
 
 // A Sysctl is a kernel setting.
@@ -277,7 +283,7 @@ type Sysctl struct {
 // A Firewall says which services of the host the product replaces.
 type Firewall struct {
 	// The services that are stopped and disabled while the product has control, and
-	// given back afterwards: iptables, firewalld, nftables, ufw.
+	// given back afterwards: iptables (also without a value), firewalld, nftables, ufw.
 	Services []string `yaml:"services,omitempty"`
 	// When control is taken: on-start (also without a value) when the product
 	// starts, on-activation when it has been told to enforce a policy.

@@ -4,6 +4,7 @@
 die() { echo "{{.Name}}: $*" >&2; exit 1; }
 {{- end}}
 {{- with .EnvPrefix}}
+unset {{.}}ACTIVATION_CODE # no program below has any use for it
 user=${{"{"}}{{.}}NONPRIV_USER:-}
 case $user in -* | *[!A-Za-z0-9_.-]*) die "{{.}}NONPRIV_USER: \"$user\" is not a user's name" ;; esac
 if [ -n "$user" ] && ! getent passwd "$user" >/dev/null; then

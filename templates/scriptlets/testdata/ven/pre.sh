@@ -1,6 +1,7 @@
 # Group and user must exist before rpm unpacks, or the files are root's. The hook
 # is not on disk yet; everything else is its work.
 die() { echo "illumio-ven: $*" >&2; exit 1; }
+unset VEN_ACTIVATION_CODE # no program below has any use for it
 user=${VEN_NONPRIV_USER:-}
 case $user in -* | *[!A-Za-z0-9_.-]*) die "VEN_NONPRIV_USER: \"$user\" is not a user's name" ;; esac
 if [ -n "$user" ] && ! getent passwd "$user" >/dev/null; then

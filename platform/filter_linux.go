@@ -1,0 +1,150 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path"
+
+	"github.com/vpkg/vpkg/hooks"
+	"github.com/vpkg/vpkg/hooks/firewall"
+)
+
+// The files of the packet filter's state, /var/lib/vpkg/NAME/firewall, beside the
+// saved sets.
+const (
+	storedPolicy  = "policy.json" // in force, or to be so at the next boot
+	suspendedFile = "suspended"   // there while the policy is not enforced on purpose
+	seenFile      = "seen"        // the filter's state as we left it, for the monitor to compare
+	setFile       = "set"         // the saved set that is the host's own
+)
+
+// A filter is the host's packet filter in the hands of one product.
+type filter struct {
+	*firewall.Firewall
+	sys hooks.System
+}
+
+func newFilter(sys hooks.System, state string, log *slog.Logger) filter {
+	return filter{&firewall.Firewall{Sys: sys, Dir: path.Join(state, "firewall"), Log: log}, sys}
+}
+
+func (f filter) file(name string) string { return path.Join(f.Dir, name) }
+
+// Save keeps the host's rules.
+func (f filter) Save(ctx context.Context) (string, error) {
+	set, err := f.Firewall.Save(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(set.Foreign) > 0 {
+		f.Log.Info("rules of other programs are kept as they are", "chains", set.Foreign)
+	}
+	return set.ID, f.sys.WriteFile(f.file(setFile), []byte(set.ID), 0o600)
+}
+
+// Enforce puts the stored policy in force, or the host's own rules where there is
+// none or it is suspended.
+func (f filter) Enforce(ctx context.Context) error {
+	p, err := f.wanted()
+	if err != nil {
+		return err
+	}
+	if p != nil {
+		err = f.Firewall.Enforce(ctx, p.firewall())
+	} else {
+		err = f.idle(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return f.remember(ctx)
+}
+
+// wanted is the policy that is to be in force; nil stands for the host's own rules.
+func (f filter) wanted() (*Policy, error) {
+	if _, err := f.sys.Stat(f.file(suspendedFile)); err == nil {
+		return nil, nil
+	}
+	p, err := stored(f.sys, f.file(storedPolicy))
+	if err != nil || p == nil || !p.rules() {
+		return nil, err
+	}
+	return p, nil
+}
+
+// idle puts the host's own rules in force where a policy of ours was. What the
+// host's administrator does with them otherwise is no business of ours.
+func (f filter) idle(ctx context.Context) error {
+	set, err := f.own()
+	if err != nil {
+		return err
+	}
+	left, err := f.PutBack(ctx, set)
+	for _, what := range left {
+		f.Log.Warn("left as it is", "what", what)
+	}
+	return err
+}
+
+// own is the set of the host's own rules.
+func (f filter) own() (firewall.Set, error) {
+	id, err := f.sys.ReadFile(f.file(setFile))
+	if err != nil {
+		return firewall.Set{}, fmt.Errorf("the host's saved rules: %w", err)
+	}
+	return f.LoadSet(string(id))
+}
+
+// remember keeps what the filter looks like now.
+func (f filter) remember(ctx context.Context) error {
+	state, err := f.State(ctx)
+	if err != nil {
+		return err
+	}
+	return f.sys.WriteFile(f.file(seenFile), []byte(state), 0o600)
+}
+
+// changed reports whether somebody else has changed the filter since.
+func (f filter) changed(ctx context.Context) (bool, error) {
+	was, err := f.sys.ReadFile(f.file(seenFile))
+	if isMissing(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	is, err := f.State(ctx)
+	return err == nil && is != string(was), err
+}
+
+// GiveBack puts the set's rules back in force, as asked for at unpairing.
+func (f filter) GiveBack(ctx context.Context, set, how string) (left []string, err error) {
+	switch how {
+	case "", unpairSaved:
+		s, err := f.LoadSet(set)
+		if err != nil {
+			return nil, err
+		}
+		left, err = f.PutBack(ctx, s)
+		if err != nil {
+			return left, err
+		}
+	case unpairRecommended:
+		err = f.Recommended(ctx)
+	case unpairOpen:
+		err = f.Open(ctx)
+	default:
+		err = fmt.Errorf("%q: %w", how, hooks.ErrUnknown)
+	}
+	if err != nil {
+		return left, err
+	}
+	// The next takeover begins with what the host is then.
+	for _, name := range []string{storedPolicy, suspendedFile, seenFile, setFile} {
+		if err := removeFile(f.sys, f.file(name)); err != nil {
+			return left, err
+		}
+	}
+	return left, nil
+}
