@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package hooks
 
@@ -13,8 +13,8 @@ import (
 	"path/filepath"
 )
 
-// Host is the machine that the hook runs on. Owners, permission bits and units
-// are Linux's; Windows Installer has tables of its own for what stands for them.
+// Host is the machine that the hook runs on, which is none that packages are for:
+// that everything compiles there is for those who build packages.
 type Host struct {
 	Root string // folder that holds the host's files; empty means that they are where they say
 }
@@ -67,6 +67,11 @@ func (h Host) WriteFile(name string, b []byte, perm fs.FileMode) error {
 	return nil
 }
 
+// Set fails: settings in files are Linux's.
+func (h Host) Set(name, _ string) error {
+	return fmt.Errorf("setting %s: %w", name, errors.ErrUnsupported)
+}
+
 // SetAttr makes a missing folder.
 func (h Host) SetAttr(name string, a Attr) error {
 	if !a.Mode.IsDir() {
@@ -78,10 +83,10 @@ func (h Host) SetAttr(name string, a Attr) error {
 // Remove removes a file or an empty folder.
 func (h Host) Remove(name string) error { return os.Remove(h.Root + name) }
 
-// Sync does nothing: Windows Installer waits for the disk itself.
+// Sync does nothing.
 func (h Host) Sync(string) error { return nil }
 
-// Lock does nothing: Windows Installer runs one installation at a time.
+// Lock does nothing.
 func (h Host) Lock(string) (unlock func(), err error) { return func() {}, nil }
 
 // Surroundings says that the host is a running one.

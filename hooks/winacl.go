@@ -50,6 +50,7 @@ const (
 // Header of an access control entry: [MS-DTYP] 2.4.4.1.
 const (
 	aceAllowed   = 0x00 // ACCESS_ALLOWED_ACE_TYPE
+	aceDenied    = 0x01 // ACCESS_DENIED_ACE_TYPE
 	aceInherit   = 0x03 // OBJECT_INHERIT_ACE | CONTAINER_INHERIT_ACE
 	aceInherited = 0x10 // INHERITED_ACE
 )
@@ -187,7 +188,7 @@ func (a accounts) attr(d descriptor, kind fs.FileMode) Attr {
 	}
 	for _, e := range d.list {
 		switch {
-		case e.kind != aceAllowed || number(e.sid) == 0 || e.sid == d.owner || e.sid == sidOwnerRights || e.sid == sidCreatorOwner:
+		case e.kind == aceDenied || number(e.sid) == 0 || e.sid == d.owner || e.sid == sidOwnerRights || e.sid == sidCreatorOwner:
 		case strings.HasPrefix(e.sid, sidServices) || e.sid == sidLocalService || e.sid == sidNetworkService:
 			attr.Mode |= permission(e.mask) << 3
 		default:
@@ -238,6 +239,19 @@ func (a accounts) exact(d descriptor, kind fs.FileMode) (Attr, bool) {
 	want, err := a.descriptor(attr)
 	same := err == nil && d.owner == want.owner && d.group == want.group && d.protected && slices.Equal(d.list, want.list)
 	return attr, same
+}
+
+// planted says why a file may be an ordinary user's, who may have made it for the
+// hook to find, or returns nil. The folder that it is in is open if every user can
+// make files there. A link is trusted only if it is an administrator's.
+func (d descriptor) planted(link, open bool) error {
+	switch {
+	case link && number(d.owner) != 0:
+		return fmt.Errorf("is a link of %s and %w", d.owner, ErrPlanted)
+	case open && !mayOwn(d.owner):
+		return fmt.Errorf("belongs to %s and %w", d.owner, ErrPlanted)
+	}
+	return nil
 }
 
 // sddl is the descriptor in the language of ConvertStringSecurityDescriptor-

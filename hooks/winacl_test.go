@@ -32,10 +32,10 @@ func TestNumber(t *testing.T) {
 	for sid, want := range map[string]int{
 		sidSystem: 0, sidAdministrators: 0, sidTrustedInstaller: 0,
 		sidLocalService: 19, sidNetworkService: 20, sidUsers: 545,
-		"S-1-5-21-1-2-3-1001": 1001,
-		"S-1-1-0":             1, // Everyone: nobody but those above is 0
+		"S-1-5-21-1-2-3-1001":         1001,
+		"S-1-1-0":                     1, // Everyone: nobody but those above is 0
 		"S-1-5-80-1-2-3-4-2147483648": 1,
-		"": 1,
+		"":                            1,
 	} {
 		if got := number(sid); got != want {
 			t.Errorf("number(%q) is %d, want %d", sid, got, want)
@@ -124,7 +124,7 @@ func TestForeignDescriptor(t *testing.T) {
 		{"inherited", func(d *descriptor) { d.list[0].flags |= aceInherited }, Attr{Mode: 0o770}},
 		{"open to users", func(d *descriptor) { d.list = append(d.list, ace{mask: 0x100116, sid: sidUsers}) }, Attr{Mode: 0o777}},
 		{"one user may read", func(d *descriptor) { d.list = append(d.list, ace{mask: accessRead, sid: user}) }, Attr{Mode: 0o775}},
-		{"denied", func(d *descriptor) { d.list = append(d.list, ace{kind: 1, mask: accessFull, sid: sidUsers}) }, Attr{Mode: 0o770}},
+		{"denied", func(d *descriptor) { d.list = append(d.list, ace{kind: aceDenied, mask: accessFull, sid: sidUsers}) }, Attr{Mode: 0o770}},
 		{"no SYSTEM", func(d *descriptor) { d.list = d.list[1:] }, Attr{Mode: 0o770}},
 		{"more for the service", func(d *descriptor) { d.list[2].mask = accessFull }, Attr{Mode: 0o770}},
 		{"empty", func(d *descriptor) { d.list = nil }, Attr{Mode: 0o700}},
@@ -138,6 +138,28 @@ func TestForeignDescriptor(t *testing.T) {
 		tc.want.Mode |= fs.ModeDir | ownList
 		if got := names.attr(d, fs.ModeDir); got != tc.want {
 			t.Errorf("%s: %+v, want %+v", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestPlanted(t *testing.T) {
+	user, svc := "S-1-5-21-1-2-3-1001", serviceSID("venAgentMgrSvc")
+	for _, tc := range []struct {
+		owner      string
+		link, open bool
+		planted    bool
+	}{
+		{sidAdministrators, false, true, false},
+		{sidAdministrators, true, true, false},
+		{svc, false, true, false},
+		{svc, true, false, true}, // it may write its data folder, and wherever it points to the hook can
+		{user, false, true, true},
+		{user, false, false, false}, // made by somebody whom an administrator lets do so
+		{user, true, false, true},
+	} {
+		err := descriptor{owner: tc.owner}.planted(tc.link, tc.open)
+		if errors.Is(err, ErrPlanted) != tc.planted || (err != nil) != tc.planted {
+			t.Errorf("%+v: %v", tc, err)
 		}
 	}
 }

@@ -128,7 +128,10 @@ func (c control) ask(verb string, units []string) (string, error) {
 	var b strings.Builder
 	status := -1
 	for _, u := range units {
-		answer, code := c.answer(verb, u)
+		answer, code, err := c.answer(verb, u)
+		if err != nil {
+			return "", &ExitError{Status: 1, Text: err.Error()}
+		}
 		b.WriteString(answer + "\n")
 		if status != 0 {
 			status = code
@@ -140,23 +143,26 @@ func (c control) ask(verb string, units []string) (string, error) {
 	return b.String(), &ExitError{Status: status}
 }
 
-func (c control) answer(verb, unit string) (text string, status int) {
+func (c control) answer(verb, unit string) (text string, status int, err error) {
 	s, err := c.Service(serviceName(unit))
 	switch {
-	case err != nil && verb == "is-active":
-		return "inactive", 4
+	case errors.Is(err, fs.ErrNotExist) && verb == "is-active":
+		return "inactive", 4, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return "not-found", 4, nil
 	case err != nil:
-		return "not-found", 4
+		return "", 0, err
 	case verb == "is-active":
-		return activity(s)
+		text, status = activity(s)
+		return text, status, nil
 	}
 	switch s.start {
 	case startsDisabled:
-		return "masked", 1
+		return "masked", 1, nil
 	case startsAuto, startsAtBoot, startsSystem:
-		return "enabled", 0
+		return "enabled", 0, nil
 	}
-	return "disabled", 1
+	return "disabled", 1, nil
 }
 
 func activity(s service) (text string, status int) {

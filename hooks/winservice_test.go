@@ -31,6 +31,9 @@ type fakeService struct {
 
 func (f *services) Service(name string) (service, error) {
 	s, ok := f.all[name]
+	if name == "lockedSvc" {
+		return service{}, errors.New("access is denied")
+	}
 	if !ok {
 		return service{}, fmt.Errorf("service %q: %w", name, fs.ErrNotExist)
 	}
@@ -128,6 +131,8 @@ func TestSystemctl(t *testing.T) {
 		{args: "is-active starts.service", out: "activating\n", status: 3},
 		{args: "is-active stops.service", out: "deactivating\n", status: 3},
 		{args: "is-active none.service", out: "inactive\n", status: 4},
+		{args: "is-active runs.service locked.service", status: 1, text: "access is denied"},
+		{args: "start locked.service", status: 1, text: "start lockedSvc: access is denied"},
 		{args: "is-active stands.service runs.service", out: "inactive\nactive\n"},
 		{args: "is-enabled runs.service", out: "enabled\n"},
 		{args: "is-enabled stands.service", out: "disabled\n", status: 1},
