@@ -19,6 +19,10 @@ type Host struct {
 // ErrNoCode is returned where an activation code is needed.
 var ErrNoCode = errors.New("there is no activation code")
 
+// lockTimeout is how long a deactivation waits for others. An attempt to activate
+// ends earlier.
+const lockTimeout = requestTimeout + 10*time.Second
+
 // An Activator makes the host an agent of a server, and ends that.
 type Activator struct {
 	Store   Store
@@ -115,13 +119,15 @@ func (a Activator) Activate(ctx context.Context) error {
 // warning: the host may be deactivated because its server is gone. found reports
 // whether there was anything to forget.
 func (a Activator) Deactivate(ctx context.Context) (found bool, warning, err error) {
-	unlock, err := a.Store.Lock(ctx)
-	if err != nil {
-		return false, nil, err
+	// Whoever has the lock gives it back, or is not to hinder us.
+	wait, cancel := context.WithTimeoutCause(ctx, lockTimeout, fmt.Errorf("not within %v", lockTimeout))
+	defer cancel()
+	unlock, warning := a.Store.Lock(wait)
+	if warning == nil {
+		defer unlock()
 	}
-	defer unlock()
-	if warning = a.tell(ctx); warning != nil {
-		warning = fmt.Errorf("the server was not told: %w", warning)
+	if terr := a.tell(ctx); terr != nil {
+		warning = errors.Join(warning, fmt.Errorf("the server was not told: %w", terr))
 	}
 	found, err = a.Store.Forget()
 	if err != nil {

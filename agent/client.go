@@ -55,7 +55,7 @@ func NewClient(c ActivationConfig, version string) (*Client, error) {
 		InsecureSkipVerify: c.Insecure, //nolint:gosec // only when the administrator asked for it, who is told at every use
 	}
 	if c.CAFile != "" {
-		pool, err := withCertificates(c.CAFile)
+		pool, err := certificates(c.CAFile)
 		if err != nil {
 			return nil, err
 		}
@@ -87,16 +87,13 @@ func NewClient(c ActivationConfig, version string) (*Client, error) {
 	}, nil
 }
 
-// withCertificates adds the certificates of a file to the system's.
-func withCertificates(name string) (*x509.CertPool, error) {
+// certificates are those of a file, in the place of the system's.
+func certificates(name string) (*x509.CertPool, error) {
 	text, err := ReadCertificates(name)
 	if err != nil {
 		return nil, err
 	}
-	pool, err := x509.SystemCertPool()
-	if err != nil { // a host without any
-		pool = x509.NewCertPool()
-	}
+	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(text)
 	return pool, nil
 }
@@ -199,6 +196,7 @@ func (c *Client) agent(ctx context.Context, id Identity, r request) error {
 	err := c.do(ctx, r)
 	if e, ok := errors.AsType[*ServerError](err); ok && (e.Status == http.StatusNotFound || e.Status == http.StatusGone) {
 		e.Err = ErrUnknownAgent
+		e.Text += "; if the agent was removed there, deactivate it here and activate it again"
 	}
 	return err
 }
@@ -275,21 +273,19 @@ func (c *Client) refused(resp *http.Response, secret string) *ServerError {
 	case status >= 500, status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests:
 		e.Retry = true
 	}
-	e.Text = "answers " + resp.Status
-	text, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer))
-	var answer ErrorAnswer
-	if err != nil || json.Unmarshal(text, &answer) != nil || answer.Error == "" {
-		e.Text = clip(e.Text)
-		return e
+	verb := "refuses"
+	if e.Retry {
+		verb = "cannot now"
 	}
-	said := answer.Error
+	said := http.StatusText(e.Status)
+	var answer ErrorAnswer
+	if text, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer)); err == nil && json.Unmarshal(text, &answer) == nil && answer.Error != "" {
+		said = answer.Error
+	}
 	if secret != "" { // of a server that repeats what it was sent
 		said = strings.ReplaceAll(said, secret, "[redacted]")
 	}
-	e.Text = fmt.Sprintf("refuses: %s (status %d)", clip(said), e.Status)
-	if e.Retry {
-		e.Text = fmt.Sprintf("cannot now: %s (status %d)", clip(said), e.Status)
-	}
+	e.Text = fmt.Sprintf("%s: %s (status %d)", verb, clip(said), e.Status)
 	return e
 }
 

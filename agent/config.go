@@ -32,7 +32,7 @@ const maxValue = 1 << 10
 type ActivationConfig struct {
 	Server   string // HOST:PORT; required
 	Proxy    string // HOST:PORT of an HTTP proxy; empty means none
-	CAFile   string // absolute path of PEM certificates that are trusted beside the system's; empty means none
+	CAFile   string // absolute path of the PEM certificates that are trusted, in the place of the system's; empty means the system's
 	Insecure bool   // the server's certificate is not checked
 	Mode     string // enforcement mode asked for; empty leaves it to the server
 	Labels   Labels

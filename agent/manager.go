@@ -8,7 +8,9 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -51,17 +53,24 @@ type PolicyState struct {
 // Run works until ctx ends, and says goodbye then.
 func (m *Manager) Run(ctx context.Context) error {
 	m.wait = backoff{first: orDuration(m.MinBackoff, 5*time.Second), most: orDuration(m.MaxBackoff, 5*time.Minute)}
-	tick := time.NewTicker(orDuration(m.Poll, 2*time.Second))
-	defer tick.Stop()
 	for {
 		m.step(ctx)
 		select {
 		case <-ctx.Done():
 			m.goodbye(context.WithoutCancel(ctx))
 			return nil
-		case <-tick.C:
+		case <-time.After(m.pause()):
 		}
 	}
+}
+
+// pause is the time until the next look at the files.
+func (m *Manager) pause() time.Duration {
+	poll := orDuration(m.Poll, 2*time.Second)
+	if due := time.Until(m.due); due > 0 {
+		return min(due, poll)
+	}
+	return poll
 }
 
 func orDuration(d, fallback time.Duration) time.Duration {
@@ -100,7 +109,15 @@ func (m *Manager) trouble(what string, err error) {
 	m.report(what + ": " + err.Error())
 }
 
+// jitter shortens d by up to a tenth, so that agents that were started together
+// do not stay together.
+func jitter(d time.Duration) time.Duration {
+	return d - rand.N(d/10+1) //nolint:gosec // nobody gains by guessing it
+}
+
+// report says how things are, on one line.
 func (m *Manager) report(status string) {
+	status = strings.ReplaceAll(status, "\n", "; ")
 	if m.Status != nil && status != m.status {
 		m.status = status
 		m.Status(status)
@@ -200,7 +217,7 @@ func (m *Manager) heartbeat(ctx context.Context) {
 		}
 		next = min(next, 10*time.Second) // then the server learns how loading it went
 	}
-	m.due = time.Now().Add(next)
+	m.due = time.Now().Add(jitter(next))
 }
 
 // take gets the policy and writes it, unless the agent was deactivated meanwhile.

@@ -135,7 +135,7 @@ func (s Store) Prepare(ctx context.Context, c ActivationConfig, ca []byte, code 
 
 // EraseCode overwrites the code and removes it.
 func (s Store) EraseCode() error {
-	return errors.Join(s.erase(CodeFile), s.erase(newName(CodeFile)), s.remove(RequestFile))
+	return errors.Join(s.erase(CodeFile), s.erase(newName(CodeFile)), s.remove(RequestFile), s.syncFolder())
 }
 
 // RequestID is the id of this use of the code, made at the first call.
@@ -234,21 +234,21 @@ func (s Store) WritePolicy(p Policy) error {
 // Forget removes all that makes the agent an activated one, and what is left of
 // an activation that was not finished. It reports whether there was anything.
 func (s Store) Forget() (found bool, err error) {
-	for _, name := range []string{IDFile, TokenFile, PolicyFile, ConfigFile, CAFile, CodeFile, RequestFile} {
+	var errs []error
+	for _, name := range []string{IDFile, TokenFile, PolicyFile, ConfigFile, CAFile, CodeFile, RequestFile} { // IDFile first: with it all ends
 		if _, err := s.Root.Lstat(name); err == nil {
 			found = true
 		}
+		errs = append(errs, s.erase(name), s.erase(newName(name)))
 	}
-	return found, errors.Join(
-		s.remove(IDFile), s.erase(TokenFile), s.erase(newName(TokenFile)),
-		s.remove(PolicyFile), s.remove(ConfigFile), s.remove(CAFile), s.EraseCode())
+	return found, errors.Join(append(errs, s.syncFolder())...)
 }
 
 // Lock waits until no other process activates, deactivates or takes a policy.
 // The lock is the kernel's, on the folder itself: it ends with the process, and
 // there is no file to leave behind.
 func (s Store) Lock(ctx context.Context) (unlock func(), err error) {
-	dir, err := s.Root.Open("etc")
+	dir, err := s.openFolder()
 	if err != nil {
 		return nil, fmt.Errorf("locking the data folder: %w", err)
 	}
@@ -381,13 +381,10 @@ func (s Store) erase(name string) error {
 			err = cerr
 		}
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if rerr := s.remove(name); rerr != nil {
+	if rerr := s.remove(name); rerr != nil { // also a link to nowhere
 		return errors.Join(err, rerr)
 	}
-	return s.syncFolder()
+	return nil
 }
 
 type zeros struct{}
@@ -404,8 +401,13 @@ func (s Store) remove(name string) error {
 	return nil
 }
 
+// openFolder opens the folder of the files.
+func (s Store) openFolder() (*os.File, error) {
+	return s.Root.OpenFile("etc", os.O_RDONLY|syscall.O_NONBLOCK, 0) // not to wait for a pipe in its place
+}
+
 func (s Store) syncFolder() error {
-	dir, err := s.Root.Open("etc")
+	dir, err := s.openFolder()
 	if err != nil {
 		return err
 	}

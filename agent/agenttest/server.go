@@ -4,6 +4,7 @@
 package agenttest
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/hex"
@@ -121,6 +122,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.Called(call)
 		}
 	}()
+	r.Body = io.NopCloser(bytes.NewReader(body)) // for Before
 	if s.Before != nil && s.Before(rec, r) {
 		return
 	}

@@ -19,7 +19,7 @@ const activateUsage = `Usage: vpkg-agent activate [OPTIONS]
 
   --management-server HOST:PORT  the server
   --activation-code-file FILE    file with the activation code, - for standard input
-  --ca-file FILE                 certificates to trust besides the system's, PEM
+  --ca-file FILE                 certificates to trust in the place of the system's, PEM
   --proxy-server HOST:PORT       HTTP proxy on the way to the server
   --insecure                     do not check the server's certificate
   --enforcement-mode MODE        idle, visibility_only, selective or full
