@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -52,23 +51,6 @@ func openLog(file string, codes map[string]string, stderr io.Writer) (log *slog.
 	}
 	everything := slog.NewTextHandler(redacted(f, codes), nil)
 	return slog.New(slog.NewMultiHandler(everything, warnings)), func() { f.Close() }
-}
-
-// openPrivate opens a log for appending. What the pairing script wrote there
-// before may be readable for all: it no longer is.
-func openPrivate(file string) (*os.File, error) {
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.Chmod(0o600); err != nil {
-		f.Close() // err says what went wrong already
-		return nil, err
-	}
-	return f, nil
 }
 
 // A console shows warnings as a person reads them.

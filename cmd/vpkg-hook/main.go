@@ -81,7 +81,7 @@ func product(ctx context.Context, args []string, codes map[string]string, stdout
 	}
 	log, closeLog := openLog(c.LogFile(), codes, stderr)
 	defer closeLog()
-	p := platform.Product{Config: c, Sys: system(hooks.Host{}), Log: log, Stdout: stdout, Stderr: stderr}
+	p := platform.Product{Config: c, Sys: system(hostFor(c, nil)), Log: log, Stdout: stdout, Stderr: stderr}
 	return p.Run(ctx, args)
 }
 
@@ -101,7 +101,8 @@ func event(ctx context.Context, args []string, codes map[string]string, stderr i
 	if err != nil {
 		return err
 	}
-	host := hooks.Host{Root: strings.TrimRight(os.Getenv("DPKG_ROOT"), "/")}
+	host := hostFor(c, args)
+	host.Root = strings.TrimRight(os.Getenv("DPKG_ROOT"), "/")
 	log, closeLog := openLog(host.Root+c.LogFile(), codes, stderr)
 	defer closeLog()
 	if err := logged(ctx, args, c, host, codes, log); err != nil {
@@ -148,7 +149,7 @@ func logged(ctx context.Context, args []string, c hooks.Config, host hooks.Host,
 
 type call struct {
 	phase  hooks.Phase
-	format string // "rpm" or "deb"
+	format string // "rpm", "deb" or "msi"
 	args   []string
 }
 
@@ -157,6 +158,8 @@ func (c call) event(config hooks.Config, was hooks.Installed) (hooks.Event, erro
 	switch c.format {
 	case "rpm":
 		return hooks.FromRPM(c.phase, c.args, config, was)
+	case "msi":
+		return hooks.FromMSI(c.phase, c.args, config, was)
 	default:
 		return hooks.FromDeb(c.phase, c.args, config, was)
 	}
@@ -180,7 +183,7 @@ func parse(args []string) (call, error) {
 			return call{}, fmt.Errorf("option %q: %w", rest[0], hooks.ErrUnknown)
 		}
 	}
-	if c.format != "rpm" && c.format != "deb" {
+	if c.format != "rpm" && c.format != "deb" && c.format != "msi" {
 		return call{}, fmt.Errorf("format %q: %w", c.format, hooks.ErrUnknown)
 	}
 	return c, nil
