@@ -33,6 +33,8 @@ func runComponent(ctx context.Context, config hooks.Config, name string) error {
 	switch name {
 	case managerName:
 		c.Work = func(ctx context.Context, log *slog.Logger) error { return manage(ctx, config, log) }
+	case platform.MonitorComponent:
+		c.Work = func(ctx context.Context, log *slog.Logger) error { return watch(ctx, config, log) }
 	}
 	return c.Run(ctx)
 }
