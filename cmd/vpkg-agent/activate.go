@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -188,7 +187,7 @@ func newCode(file, variable string, stdin io.Reader) (string, error) {
 }
 
 // deactivate is `vpkg-agent deactivate`.
-func deactivate(ctx context.Context, config hooks.Config, c console) error {
+func deactivate(ctx context.Context, config hooks.Config, applies bool, c console) error {
 	if os.Getuid() != 0 {
 		return errors.New("deactivate must be run as root")
 	}
@@ -211,6 +210,9 @@ func deactivate(ctx context.Context, config hooks.Config, c console) error {
 		return err
 	}
 	fmt.Fprintf(c.out, "The %s has been deactivated\n", product(config))
+	if !applies {
+		return nil
+	}
 	return apply(context.WithoutCancel(ctx), config)
 }
 
@@ -219,7 +221,7 @@ func apply(ctx context.Context, config hooks.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
 	var said bytes.Buffer
-	cmd := exec.CommandContext(ctx, filepath.Join(config.Program, "bin", "vpkg-hook"), "platform", "apply")
+	cmd := exec.CommandContext(ctx, config.Hook(), "platform", "apply")
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
 	cmd.Stdout, cmd.Stderr = &said, &said
 	cmd.WaitDelay = time.Second

@@ -10,7 +10,8 @@
 //	vpkg-agent version        prints the version of the product
 //	vpkg-agent activate       makes the host an agent of a server, with the options
 //	                          that --help lists
-//	vpkg-agent deactivate     ends that
+//	vpkg-agent deactivate     ends that; with --no-apply it leaves the firewall as it
+//	                          is, for those who are about to change it themselves
 //
 // What it has to know it reads from the hook's configuration, etc/hook.json
 // beside the folder of the program.
@@ -23,13 +24,15 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/vpkg/vpkg/hooks"
 	"github.com/vpkg/vpkg/platform"
 )
 
-const usage = "Usage: vpkg-agent {activate [OPTIONS]|deactivate|component NAME|monitor FOLDER|version}\n"
+const usage = "Usage: vpkg-agent {activate [OPTIONS]|deactivate [--no-apply]|component NAME|monitor FOLDER|version}\n"
 
 func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -47,37 +50,55 @@ func run(ctx context.Context, args []string, c console) int {
 		fmt.Fprint(c.out, usage)
 		return 0
 	}
-	command := ""
-	if len(args) > 0 {
-		command, args = args[0], args[1:]
+	do, err := parse(args)
+	if err == nil {
+		err = start(ctx, do, c)
 	}
-	want, known := map[string]int{"activate": len(args), "deactivate": 0, "component": 1, "monitor": 1, "version": 0}[command]
-	if !known || len(args) != want {
-		fmt.Fprint(c.err, usage)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(c.err, "vpkg-agent: %v\n", err)
+	if _, ok := errors.AsType[misuse](err); ok {
 		return 2
 	}
-	if err := do(ctx, command, args, c); err != nil {
-		fmt.Fprintf(c.err, "vpkg-agent: %v\n", err)
-		if _, ok := errors.AsType[misuse](err); ok {
-			return 2
-		}
-		return 1
-	}
-	return 0
+	return 1
 }
 
-func do(ctx context.Context, command string, args []string, c console) error {
-	var o activateOptions
-	if command == "activate" {
-		var err error
-		if o, err = parseActivate(args); err != nil {
-			return err
-		}
-		if o.help {
-			_, err := fmt.Fprint(c.out, activateUsage)
-			return err
-		}
+// A command is one of the program's, with its arguments.
+type command func(ctx context.Context, config hooks.Config, v variables, c console) error
+
+// parse reads the command line.
+func parse(args []string) (command, error) {
+	name := ""
+	if len(args) > 0 {
+		name, args = args[0], args[1:]
 	}
+	switch {
+	case name == "activate":
+		return parseActivate(args)
+	case name == "deactivate" && (len(args) == 0 || slices.Equal(args, []string{"--no-apply"})):
+		return func(ctx context.Context, config hooks.Config, _ variables, c console) error {
+			return deactivate(ctx, config, len(args) == 0, c)
+		}, nil
+	case name == "component" && len(args) == 1:
+		return func(ctx context.Context, config hooks.Config, _ variables, _ console) error {
+			return runComponent(ctx, config, args[0])
+		}, nil
+	case name == "monitor" && len(args) == 1:
+		return func(ctx context.Context, config hooks.Config, _ variables, _ console) error {
+			return runMonitor(ctx, config, platform.Runtime(args[0]))
+		}, nil
+	case name == "version" && len(args) == 0:
+		return func(_ context.Context, config hooks.Config, _ variables, c console) error {
+			_, err := fmt.Fprintln(c.out, config.Version)
+			return err
+		}, nil
+	}
+	return nil, misuse{"called wrongly\n" + strings.TrimSuffix(usage, "\n")}
+}
+
+// start runs a command, once it is known for which product.
+func start(ctx context.Context, do command, c console) error {
 	config, err := readConfig()
 	if err != nil {
 		return err
@@ -86,19 +107,7 @@ func do(ctx context.Context, command string, args []string, c console) error {
 	if err != nil {
 		return err
 	}
-	switch command {
-	case "activate":
-		return activate(ctx, config, o, v, c)
-	case "deactivate":
-		return deactivate(ctx, config, c)
-	case "component":
-		return runComponent(ctx, config, args[0])
-	case "monitor":
-		return runMonitor(ctx, config, platform.Runtime(args[0]))
-	default:
-		_, err := fmt.Fprintln(c.out, config.Version)
-		return err
-	}
+	return do(ctx, config, v, c)
 }
 
 // readConfig reads etc/hook.json beside the folder of this program.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vpkg/vpkg/agent"
+	"github.com/vpkg/vpkg/hooks"
 )
 
 const activateUsage = `Usage: vpkg-agent activate [OPTIONS]
@@ -43,9 +45,24 @@ type activateOptions struct {
 	help     bool
 }
 
-// parseActivate reads the options. (Package flag would put into its messages what
+// parseActivate reads the command line of `vpkg-agent activate`.
+func parseActivate(args []string) (command, error) {
+	o, err := parseOptions(args)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, config hooks.Config, v variables, c console) error {
+		if o.help {
+			_, err := fmt.Fprint(c.out, activateUsage)
+			return err
+		}
+		return activate(ctx, config, o, v, c)
+	}, nil
+}
+
+// parseOptions reads the options. (Package flag would put into its messages what
 // it cannot use, which may be the code.)
-func parseActivate(args []string) (activateOptions, error) {
+func parseOptions(args []string) (activateOptions, error) {
 	o := activateOptions{timeout: time.Minute}
 	var timeout string
 	values := map[string]*string{
@@ -65,7 +82,7 @@ func parseActivate(args []string) (activateOptions, error) {
 		switch {
 		case dashed == name || name == "":
 			return o, misuse{"activate takes only options"} // it may be the code
-		case name == "activation-code" || strings.HasPrefix(dashed, "-a"):
+		case name == "activation-code" || strings.HasPrefix(dashed, "-a") && values[name] == nil: // -a CODE, -aCODE
 			return o, misuse{"an activation code on the command line can be seen by everybody on this host: " +
 				"pass it by --activation-code-file or standard input (--activation-code-file -)"}
 		case switches[name] != nil:
