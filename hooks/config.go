@@ -89,10 +89,11 @@ type Folder struct {
 
 // A Unit is a systemd unit of the payload.
 type Unit struct {
-	Name   string `json:"name"`             // "illumio-ven.service"
-	Enable bool   `json:"enable,omitempty"` // at the first installation
-	Start  bool   `json:"start,omitempty"`  // at the first installation
-	RunAs  bool   `json:"run_as,omitempty"` // it runs as Account, or as the one that the administrator chose
+	Name   string `json:"name"`              // "illumio-ven.service"
+	Enable bool   `json:"enable,omitempty"`  // at the first installation
+	Start  bool   `json:"start,omitempty"`   // at the first installation
+	AtBoot bool   `json:"at_boot,omitempty"` // it works at a boot only: an upgrade does not restart it
+	RunAs  bool   `json:"run_as,omitempty"`  // it runs as Account, or as the one that the administrator chose
 }
 
 // A Mode is the permission bits of chmod(2), 0 to 07777. Its text is octal.

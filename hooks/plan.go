@@ -81,7 +81,9 @@ func planInstalled(e Event, c Config) []Step {
 	var kept, enable, start []string
 	for _, u := range c.Units {
 		if e.changes() && (e.Was.Version == "" || slices.Contains(e.Was.Units, u.Name)) {
-			kept = append(kept, u.Name)
+			if !u.AtBoot {
+				kept = append(kept, u.Name)
+			}
 			continue
 		}
 		if u.Enable {

@@ -86,10 +86,14 @@ func (m scm) Start(name string) error {
 		return err
 	}
 	defer done()
-	if err := s.Start(); !errors.Is(err, windows.ERROR_SERVICE_ALREADY_RUNNING) {
+	switch err := s.Start(); {
+	case errors.Is(err, windows.ERROR_SERVICE_ALREADY_RUNNING):
+		return nil
+	case errors.Is(err, windows.ERROR_SERVICE_DATABASE_LOCKED):
+		return fmt.Errorf("%w: %w", errBusy, err)
+	default:
 		return err
 	}
-	return nil
 }
 
 // Stop has a service stopped. A process that is the service's alone has ended when

@@ -52,13 +52,16 @@ type serviceManager interface {
 	// fs.ErrNotExist.
 	Service(name string) (service, error)
 	// Start has a service started, which is not waited for. That it runs already is
-	// no error.
+	// no error. While another program holds the manager's database, as at boot, it is
+	// errBusy.
 	Start(name string) error
 	// Stop is the same for stopping.
 	Stop(name string) error
 	// SetStart sets the start type to automatic or to manual.
 	SetStart(name string, automatic bool) error
 }
+
+var errBusy = errors.New("the service database is locked")
 
 // A control answers as systemctl.
 type control struct {
@@ -69,6 +72,8 @@ type control struct {
 // How long a service may take to start or stop. Windows Installer gives it 30
 // seconds; one that is slower is not to make the hook fail where that did not.
 const serviceLimit = 60 * time.Second
+
+const poll = 100 * time.Millisecond // between two looks
 
 // serviceName is the Windows service that a unit stands for: venAgentMgr.service is
 // venAgentMgrSvc. A unit of another kind has none.
@@ -224,7 +229,7 @@ func (c control) started(ctx context.Context, name string) error {
 		return err
 	}
 	if s.state == stopped {
-		if err := c.Start(name); err != nil {
+		if err := c.begin(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -233,6 +238,19 @@ func (c control) started(ctx context.Context, name string) error {
 		err = fmt.Errorf("the service ended with status %d instead of running", s.exit)
 	}
 	return err
+}
+
+// begin is Start, again and again while the manager is busy.
+func (c control) begin(ctx context.Context, name string) error {
+	for waited := time.Duration(0); ; waited += poll {
+		err := c.Start(name)
+		if !errors.Is(err, errBusy) || waited >= serviceLimit {
+			return err
+		}
+		if err := c.pause(ctx, poll); err != nil {
+			return err
+		}
+	}
 }
 
 // halted stops the service, after those that need it, and returns which it
@@ -275,8 +293,7 @@ func (c control) restarted(ctx context.Context, name string) error {
 
 // until waits until what the service is satisfies ok.
 func (c control) until(ctx context.Context, name string, ok func(service) bool) (service, error) {
-	const step = 100 * time.Millisecond
-	for waited := time.Duration(0); ; waited += step {
+	for waited := time.Duration(0); ; waited += poll {
 		s, err := c.Service(name)
 		if err != nil || ok(s) {
 			return s, err
@@ -285,7 +302,7 @@ func (c control) until(ctx context.Context, name string, ok func(service) bool) 
 			text, _ := activity(s)
 			return s, fmt.Errorf("still %s after %v", text, serviceLimit)
 		}
-		if err := c.pause(ctx, step); err != nil {
+		if err := c.pause(ctx, poll); err != nil {
 			return s, err
 		}
 	}

@@ -26,6 +26,7 @@ type fakeService struct {
 	looks  int
 	dies   bool     // instead of running
 	hangs  bool     // in a pending state
+	busy   int      // so often the manager is, when it is to be started
 	needs  []string // which run when it does
 }
 
@@ -55,6 +56,9 @@ func (f *services) Service(name string) (service, error) {
 func (f *services) Start(name string) error {
 	f.calls = append(f.calls, "start "+name)
 	s := f.all[name]
+	if s.busy--; s.busy >= 0 {
+		return fmt.Errorf("%w: error 1055", errBusy)
+	}
 	if s.state != stopped {
 		return fmt.Errorf("start of a service in state %d", s.state)
 	}
@@ -104,6 +108,8 @@ func newServices() *services {
 		"disabledSvc": {service: service{state: stopped, start: startsDisabled}},
 		"offSvc":      {service: service{state: running, start: startsDisabled}},
 		"diesSvc":     {service: service{state: stopped, start: startsAuto}, dies: true, delay: 2},
+		"busySvc":     {service: service{state: stopped, start: startsAuto}, busy: 2},
+		"lostSvc":     {service: service{state: stopped, start: startsAuto}, busy: 1e6},
 		"hangsSvc":    {service: service{state: stopped, start: startsAuto}, hangs: true},
 		"startsSvc":   {service: service{state: startPending, start: startsAuto}, target: running, delay: 2},
 		"stopsSvc":    {service: service{state: stopPending, start: startsAuto}, target: stopped, delay: 2},
@@ -150,6 +156,7 @@ func TestSystemctl(t *testing.T) {
 		{args: "start disabled.service", status: 1, text: "Unit disabled.service is masked."},
 		{args: "start dies.service", status: 1, text: "start diesSvc: the service ended with status 1066 instead of running", calls: "start diesSvc"},
 		{args: "start hangs.service", status: 1, text: "start hangsSvc: still activating after 1m0s", calls: "start hangsSvc"},
+		{args: "start busy.service", calls: "start busySvc, start busySvc, start busySvc"},
 		{args: "start none.service stands.service", status: 5, text: "Unit none.service not found.", calls: "start standsSvc"},
 
 		{args: "stop runs.service", calls: "stop runsSvc"},
@@ -189,6 +196,14 @@ func TestSystemctl(t *testing.T) {
 		if f.slept > serviceLimit {
 			t.Errorf("systemctl %s waits %v", tc.args, f.slept)
 		}
+	}
+}
+
+func TestStartWhileManagerIsBusy(t *testing.T) {
+	f := newServices()
+	_, err := control{f, f.pause}.systemctl(t.Context(), []string{"start", "lost.service"})
+	if err == nil || !strings.Contains(err.Error(), errBusy.Error()) || f.slept != serviceLimit {
+		t.Errorf("after %v: %v", f.slept, err)
 	}
 }
 

@@ -197,7 +197,7 @@ func checkSpace(dir string) Check {
 		c.Result, c.Detail = CheckWarning, err.Error()
 		return c
 	}
-	free := int64(fs.Bavail) * fs.Bsize //nolint:unconvert // the types differ between architectures
+	free := int64(fs.Bavail) * int64(fs.Bsize) //nolint:unconvert // its type differs between architectures
 	c.Detail = fmt.Sprintf("%d MB free", free>>20)
 	switch {
 	case free < spaceNeeded:

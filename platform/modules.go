@@ -85,11 +85,11 @@ func (m modules) one(ctx context.Context, name string) (how string, listed bool,
 	switch {
 	case builtIn:
 		return moduleBuiltIn, err == nil, nil
-	case err == nil && m.dry && !m.loaded(name):
+	case err == nil && m.dry && !m.loaded(ctx, name):
 		return moduleAvailable, true, nil
 	case err == nil: // an alias is loaded by another name
 		return moduleLoaded, true, nil
-	case m.loaded(name): // without modprobe or the modules' folder, as in a container
+	case m.loaded(ctx, name): // without modprobe or the modules' folder, as in a container
 		return moduleLoaded, false, nil
 	case errors.Is(err, exec.ErrNotFound):
 		err = errors.New("modprobe is not installed")
@@ -98,7 +98,7 @@ func (m modules) one(ctx context.Context, name string) (how string, listed bool,
 }
 
 // loaded reports whether the kernel shows the module, loaded or built in.
-func (m modules) loaded(name string) bool {
+func (m modules) loaded(ctx context.Context, name string) bool {
 	at := []string{"/sys/module/" + strings.ReplaceAll(name, "-", "_")}
 	if sign, ok := signs[name]; ok {
 		at = append(at, sign)
@@ -106,7 +106,16 @@ func (m modules) loaded(name string) bool {
 	return slices.ContainsFunc(at, func(p string) bool {
 		_, err := m.sys.Stat(p)
 		return err == nil
-	})
+	}) || m.answers(ctx, name)
+}
+
+// answers asks the program that uses the module, where the module leaves no sign.
+func (m modules) answers(ctx context.Context, name string) bool {
+	if name != "ip_set" {
+		return false
+	}
+	_, err := m.sys.Run(ctx, "ipset", "list", "-name")
+	return err == nil
 }
 
 // builtIn looks the module up among those that are part of the kernel:
@@ -133,7 +142,7 @@ func (s ModuleState) warning() string {
 	case s.Serves != "":
 		return fmt.Sprintf("kernel module %s is not there: %s serves in its place", s.Name, s.Serves)
 	case s.For != "":
-		return fmt.Sprintf("kernel module %s is not there and nothing serves in its place: without it there is no %s", s.Name, s.For)
+		return fmt.Sprintf("kernel module %s is not there and nothing serves in its place; what does not work: %s", s.Name, s.For)
 	}
 	return fmt.Sprintf("kernel module %s is not there and nothing serves in its place", s.Name)
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vpkg/vpkg/internal/programs"
 	"github.com/vpkg/vpkg/internal/testbed"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/manifest"
@@ -33,8 +34,7 @@ func TestMain(m *testing.M) {
 // buildPrograms compiles what the payload has, as releases do.
 func buildPrograms(ctx context.Context, dir string) error {
 	for _, name := range []string{"vpkg-agent", "vpkg-hook"} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=",
-			"-o", filepath.Join(dir, name), "github.com/vpkg/vpkg/cmd/"+name)
+		cmd := exec.CommandContext(ctx, "go", append(programs.BuildArgs(), "-o", filepath.Join(dir, name), "github.com/vpkg/vpkg/cmd/"+name)...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", name, err, out)

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/vpkg/vpkg/hooks"
+	"github.com/vpkg/vpkg/internal/programs"
 )
 
 // asHook in the environment makes the test program be the hook itself.
@@ -36,6 +37,7 @@ func TestParse(t *testing.T) {
 	}{
 		{"post-install --format rpm -- 1", call{"post-install", "rpm", []string{"1"}}, true},
 		{"pre-remove --format=deb -- upgrade 2.0", call{"pre-remove", "deb", []string{"upgrade", "2.0"}}, true},
+		{"pre-remove --format msi -- REMOVE=ALL REMOVEDATA=", call{"pre-remove", "msi", []string{"REMOVE=ALL", "REMOVEDATA="}}, true},
 		{"post-trans --format rpm --", call{"post-trans", "rpm", []string{}}, true},
 		{"post-trans --format rpm", call{"post-trans", "rpm", nil}, true},
 		{"post-install --format deb -- --format rpm", call{"post-install", "deb", []string{"--format", "rpm"}}, true},
@@ -238,7 +240,10 @@ func TestDependencies(t *testing.T) {
 		t.Skip("the go command is not installed")
 	}
 	const module = "github.com/vpkg/vpkg/"
-	allowed := []string{"github.com/vpkg/vpkg/hooks", "golang.org/x/sys/unix", "golang.org/x/sys/windows"}
+	allowed := []string{
+		"github.com/vpkg/vpkg/hooks", "golang.org/x/sys/unix",
+		"golang.org/x/sys/windows", "golang.org/x/sys/windows/svc", "golang.org/x/sys/windows/svc/mgr",
+	}
 	refused := []string{"net", "net/http", "crypto/tls", "regexp", "text/template"}
 	for _, goos := range []string{"linux", "windows"} {
 		context := build.Default
@@ -293,7 +298,7 @@ func TestSize(t *testing.T) {
 	}
 	const most = 3_000_000 // bytes
 	file := filepath.Join(t.TempDir(), "vpkg-hook")
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", file, ".")
+	cmd := exec.Command("go", append(programs.BuildArgs(), "-o", file, ".")...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

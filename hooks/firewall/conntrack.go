@@ -31,10 +31,6 @@ type endpoint struct {
 // host passes on) is seen before the policy is loaded, if it sends within a
 // second. What can not be done is a warning: the policy matters more.
 func (f *Firewall) track(ctx context.Context, table bool) error {
-	active := false
-	if b, err := f.Sys.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count"); err == nil {
-		active = strings.TrimSpace(string(b)) != "0"
-	}
 	if table {
 		text := `
 table ` + trackTable + ` {
@@ -70,7 +66,7 @@ table ` + trackTable + ` {
 	if err = errors.Join(err, err6); err != nil {
 		f.warn("established connections are not entered into connection tracking, and may be cut", "error", err)
 	}
-	if table && !active && len(flows) > 0 {
+	if table && len(flows) > 0 { // none are at boot, which need not wait
 		return pause(ctx, time.Second)
 	}
 	return nil

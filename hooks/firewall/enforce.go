@@ -20,7 +20,7 @@ func (f *Firewall) Enforce(ctx context.Context, p Policy) error {
 		return err
 	}
 	if h.format == FormatIPTables {
-		return f.enforceIPTables(ctx, h, p)
+		return f.enforceIPTables(ctx, p)
 	}
 	names, err := scanNft(p)
 	if err != nil {
@@ -49,15 +49,15 @@ func (f *Firewall) enforceNft(ctx context.Context, h *host, p Policy, names []st
 	return f.nft(ctx, p, replaceTables(names, stale, p.Nft))
 }
 
-// A load4 is a filter table of ours for a view of iptables.
-type load4 struct {
+// A load is a filter table of ours for a view of iptables.
+type load struct {
 	tool *xtool
 	want table
 }
 
 // checkIPTables is the policy for each view that the host's own iptables
 // programs write, after a look at it by them.
-func (f *Firewall) checkIPTables(ctx context.Context, p Policy) ([]load4, error) {
+func (f *Firewall) checkIPTables(ctx context.Context, p Policy) ([]load, error) {
 	tools, err := f.tools(ctx)
 	if err != nil {
 		return nil, err
@@ -66,8 +66,8 @@ func (f *Firewall) checkIPTables(ctx context.Context, p Policy) ([]load4, error)
 	if err != nil {
 		return nil, fmt.Errorf("iptables: %w", err)
 	}
-	legacy := !strings.Contains(version, "nf_tables")
-	var out []load4
+	legacy := isLegacy(version)
+	var out []load
 	for _, part := range []struct{ family, program, name, text string }{
 		{"ip", "iptables", "IPv4", p.IPv4}, {"ip6", "ip6tables", "IPv6", p.IPv6},
 	} {
@@ -92,7 +92,7 @@ func (f *Firewall) checkIPTables(ctx context.Context, p Policy) ([]load4, error)
 		if err := f.restore(ctx, &tools[i], file, part.text, "--test"); err != nil {
 			return nil, wrap(err)
 		}
-		out = append(out, load4{&tools[i], t.ours()})
+		out = append(out, load{&tools[i], t.ours()})
 	}
 	return out, nil
 }
@@ -103,13 +103,13 @@ func (f *Firewall) checkIPTables(ctx context.Context, p Policy) ([]load4, error)
 // Sockets are entered into connection tracking before. A rule that only turns
 // tracking on would have to stand in the host's own table, where a crash would
 // leave it.
-func (f *Firewall) enforceIPTables(ctx context.Context, h *host, p Policy) error {
+func (f *Firewall) enforceIPTables(ctx context.Context, p Policy) error {
 	loads, err := f.checkIPTables(ctx, p)
 	if err != nil {
 		return err
 	}
-	// -S has made tables that were not there.
-	if h, err = f.look(ctx); err != nil {
+	h, err := f.look(ctx) // again: looking has made tables that were not there
+	if err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(h.views, func(v view) bool { return v.x.hasOwn() }) {

@@ -78,17 +78,18 @@ func (f *Firewall) Formats(ctx context.Context) ([]string, error) {
 }
 
 func (f *Firewall) form(ctx context.Context) (string, error) {
-	if _, err := f.Sys.Run(ctx, "nft", "list", "tables"); err == nil {
+	_, nft := f.Sys.Run(ctx, "nft", "list", "tables")
+	if nft == nil {
 		return FormatNft, nil
-	} else if ctx.Err() != nil {
-		return "", err
 	}
-	if _, err := f.Sys.Run(ctx, "iptables", "-S"); err == nil {
+	_, iptables := f.Sys.Run(ctx, "iptables", "-S")
+	switch {
+	case iptables == nil:
 		return FormatIPTables, nil
-	} else if ctx.Err() != nil {
-		return "", err
+	case ctx.Err() != nil:
+		return "", ctx.Err()
 	}
-	return "", ErrNoFilter
+	return "", fmt.Errorf("%w (nft: %w; iptables: %w)", ErrNoFilter, nft, iptables)
 }
 
 // Check says what is wrong with a policy, by its rules and by those of the

@@ -117,10 +117,12 @@ func (f *Firewall) tools(ctx context.Context) ([]xtool, error) {
 		for _, kind := range []string{"nft", "legacy"} {
 			view := program.name + "-" + kind
 			base := view
-			version, err := f.Sys.Run(ctx, view, "-V")
+			_, err := f.Sys.Run(ctx, view, "-V")
 			if errors.Is(err, exec.ErrNotFound) {
 				base = program.name
-				if version, err = f.Sys.Run(ctx, base, "-V"); err == nil && strings.Contains(version, "nf_tables") != (kind == "nft") {
+				var version string
+				version, err = f.Sys.Run(ctx, base, "-V")
+				if err == nil && isLegacy(version) != (kind == "legacy") {
 					continue
 				}
 			}
@@ -134,6 +136,10 @@ func (f *Firewall) tools(ctx context.Context) ([]xtool, error) {
 	}
 	return out, nil
 }
+
+// isLegacy reads what `iptables -V` prints: "iptables v1.8.9 (nf_tables)", or
+// "(legacy)", or before there were two kinds nothing.
+func isLegacy(version string) bool { return !strings.Contains(version, "nf_tables") }
 
 // lookNative reads nft's tables, and says which are those of iptables-nft; nil
 // means that nft cannot say.
@@ -165,7 +171,7 @@ func (f *Firewall) lookNative(ctx context.Context, h *host) (managed map[string]
 		case isOwn(w[2]):
 			h.own = append(h.own, name)
 			h.texts[name] = text
-		case w[1] != "inet" && xtablesName(w[2]) && v.n.xtables():
+		case w[1] != "inet" && slices.Contains(xtablesTables, w[2]) && v.n.xtables():
 			managed[name] = true
 			f.lookManaged(h, &v, w[1], w[2])
 		case foreignTable(w[2]):
@@ -183,9 +189,7 @@ func (f *Firewall) lookNative(ctx context.Context, h *host) (managed map[string]
 	return managed, nil
 }
 
-func xtablesName(table string) bool {
-	return slices.Contains([]string{"filter", "nat", "mangle", "raw", "security"}, table)
-}
+var xtablesTables = []string{"filter", "nat", "mangle", "raw", "security"}
 
 // xtables says that a table of such a name is one that iptables-nft made: it is
 // native only if it has base chains, and all with other names.
@@ -223,15 +227,15 @@ func (f *Firewall) lookManaged(h *host, v *view, family, table string) {
 // there: some versions make the tables that they print.
 func (f *Firewall) lookXtables(ctx context.Context, h *host, tool *xtool, managed map[string]bool) error {
 	present := managed == nil || managed[tool.family+" filter"]
-	any := present || managed[tool.family+" nat"] || managed[tool.family+" mangle"] || managed[tool.family+" raw"] || managed[tool.family+" security"]
+	some := managed == nil || slices.ContainsFunc(xtablesTables, func(t string) bool { return managed[tool.family+" "+t] })
 	if tool.legacy {
 		tables, err := f.legacyTables(tool.view)
 		if err != nil {
 			return err
 		}
-		present, any = slices.Contains(tables, "filter"), len(tables) > 0
+		present, some = slices.Contains(tables, "filter"), len(tables) > 0
 	}
-	if !any {
+	if !some {
 		return nil
 	}
 	h.saves = append(h.saves, tool)

@@ -183,7 +183,7 @@ func (b block) stable() []string {
 			moving = strings.Contains(flags, "dynamic") || strings.Contains(flags, "timeout")
 		}
 		if moving && strings.HasPrefix(line, "elements = ") {
-			return b.lines[:i]
+			return append(b.lines[:i:i], "\t}")
 		}
 	}
 	return b.lines

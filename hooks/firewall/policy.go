@@ -222,39 +222,40 @@ var builtinTargets = []string{"ACCEPT", "DROP", "RETURN", "REJECT", "LOG", "NFLO
 // scanIPTables reads a policy in the form of iptables-restore.
 func scanIPTables(text string) (table, error) {
 	var t table
-	state := "before"
-	n := 0
+	const (
+		before = iota
+		inside
+		after
+	)
+	state, n := before, 0
 	for line := range strings.Lines(text) {
 		n++
 		line = strings.TrimSpace(line)
-		fail := func(format string, args ...any) (table, error) {
-			return table{}, fmt.Errorf("line %d: "+format, append([]any{n}, args...)...)
-		}
+		var err error
 		switch {
 		case line == "" || strings.HasPrefix(line, "#"):
-		case state == "before" && line == "*filter":
-			state = "in"
-		case state != "in":
-			return fail("%q is not allowed, only one section *filter is", line)
+		case state == before && line == "*filter":
+			state = inside
+		case state != inside:
+			err = fmt.Errorf("%q is not allowed, only one section *filter is", line)
 		case line == "COMMIT":
-			state = "after"
+			state = after
 		case strings.HasPrefix(line, ":"):
-			if err := t.declare(strings.Fields(line[1:])); err != nil {
-				return fail("%w", err)
-			}
+			err = t.declare(strings.Fields(line[1:]))
 		default:
-			if strings.HasPrefix(line, "[") {
+			if strings.HasPrefix(line, "[") { // counters
 				_, line, _ = strings.Cut(line, "] ")
 			}
-			if err := t.add(line); err != nil {
-				return fail("%w", err)
-			}
+			err = t.add(line)
+		}
+		if err != nil {
+			return table{}, fmt.Errorf("line %d: %w", n, err)
 		}
 	}
-	switch {
-	case state == "before":
+	switch state {
+	case before:
 		return table{}, errors.New("there is no section *filter")
-	case state == "in":
+	case inside:
 		return table{}, errors.New("the section *filter does not end with COMMIT")
 	}
 	return t, nil

@@ -1,14 +1,37 @@
 package firewall
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-var scenarios = []scenario{
-	{"life", testLife},
+var scenarios = slices.Concat([]scenario{
+	{"life", testLife, false},
+	{"tampered", testTampered, false},
+}, killed(), traffic())
+
+func killed() []scenario {
+	var out []scenario
+	for _, form := range []string{FormatNft, FormatIPTables} {
+		for _, work := range []string{"Enforce", "PutBack"} {
+			out = append(out, scenario{"killed-" + form + "-" + work, func(t *testing.T) { testKilled(t, form, work) }, true})
+		}
+	}
+	return out
+}
+
+func traffic() []scenario {
+	var out []scenario
+	for _, h := range hosts {
+		out = append(out, scenario{"traffic-" + strings.ReplaceAll(h.name, " ", "-"), func(t *testing.T) {
+			testTraffic(t, h.rules, h.only, h.legacy)
+		}, false})
+	}
+	return out
 }
 
 const policy = `# a policy of the server
@@ -161,5 +184,226 @@ func testLife(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, rules(t)); diff != "" {
 		t.Errorf("not as before after a second time (-before +after):\n%s", diff)
+	}
+}
+
+// settle takes the host over and says what was saved and how it was.
+func settle(t *testing.T, f *Firewall, host string, p Policy) (set Set, before string) {
+	t.Helper()
+	sh(t, host)
+	before = rules(t)
+	set, err := f.Save(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Enforce(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	return set, before
+}
+
+// back puts a set back and compares.
+func back(t *testing.T, f *Firewall, set Set, want string, wantLeft ...string) {
+	t.Helper()
+	left, err := f.PutBack(t.Context(), set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(wantLeft, left); diff != "" {
+		t.Errorf("views left alone (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, rules(t)); diff != "" {
+		t.Errorf("rules (-want +got):\n%s", diff)
+	}
+}
+
+// testTampered changes each view while our policy is in force.
+func testTampered(t *testing.T) {
+	for _, c := range []struct {
+		name, tamper, undo string
+		left               []string
+	}{
+		{"iptables-nft", "iptables-nft -A INPUT -s 192.0.2.9 -j DROP", "", []string{"iptables-nft"}},
+		{"ip6tables-nft", "ip6tables-nft -P FORWARD DROP", "", []string{"ip6tables-nft"}},
+		{"iptables-legacy", "iptables-legacy -N new", "", []string{"iptables-legacy"}},
+		{"nft, a rule", "nft add rule inet host out drop", "", []string{"nft inet host"}},
+		{"nft, a set", "nft add element inet host nets '{ 172.16.0.0/12 }'", "", []string{"nft inet host"}},
+		{"nft, the table", "nft delete table inet host", "", []string{"nft inet host"}},
+		{"a foreign chain", "iptables-nft -N DOCKER-NEW; iptables-nft -I FORWARD -j DOCKER-NEW", "iptables-nft -D FORWARD -j DOCKER-NEW; iptables-nft -X DOCKER-NEW", nil},
+		{"what is learned", "nft add element inet host learned '{ 192.0.2.7 }'", "nft flush set inet host learned", nil},
+		{"an ipset is gone", "ipset destroy web; ipset destroy nets", "", nil},
+		{"ours", "nft delete table inet ILO-FILTER", "", nil},
+		// An empty view of iptables is what we left. Docker's chains are Docker's to make again.
+		{"all of nft", "nft flush ruleset", "", []string{"nft inet host"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			clean(t)
+			f, _ := newFirewall(t)
+			set, before := settle(t, f, mixedHost, Policy{Nft: policy})
+			state, err := f.State(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			sh(t, c.tamper)
+			after, err := f.State(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			harmless := c.undo != "" || c.name == "an ipset is gone"
+			if (state == after) != harmless {
+				t.Errorf("the state is the same: %v", state == after)
+			}
+			if len(c.left) == 0 {
+				if c.undo == "" {
+					back(t, f, set, before)
+					return
+				}
+				if _, err := f.PutBack(t.Context(), set); err != nil {
+					t.Fatal(err)
+				}
+				if now := rules(t); now == before {
+					t.Error("what another program did is lost")
+				}
+				sh(t, c.undo)
+				if diff := cmp.Diff(before, rules(t)); diff != "" {
+					t.Errorf("rules (-want +got):\n%s", diff)
+				}
+				return
+			}
+			tampered := rules(t)
+			left, err := f.PutBack(t.Context(), set)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.left, left); diff != "" {
+				t.Errorf("views left alone (-want +got):\n%s", diff)
+			}
+			now := rules(t)
+			for _, view := range left {
+				if got, want := section(now, view), section(tampered, view); got != want {
+					t.Errorf("%s was changed (-tampered +now):\n%s", view, cmp.Diff(want, got))
+				}
+			}
+			for _, view := range []string{"iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legacy", "nft inet host"} {
+				got, want := filterOf(now, view), filterOf(before, view)
+				if c.name == "all of nft" {
+					want = withoutDocker(want)
+				}
+				if got != want && !slices.Contains(left, view) {
+					t.Errorf("%s was not put back (-before +now):\n%s", view, cmp.Diff(want, got))
+				}
+			}
+			if strings.Contains(now, "ILO-") {
+				t.Errorf("ours is still there:\n%s", now)
+			}
+		})
+	}
+}
+
+// section is the part of what rules gives for one view.
+func section(all, view string) string {
+	name := view + "-save"
+	if n, ok := strings.CutPrefix(view, "nft "); ok {
+		name = "table " + n
+	}
+	_, text, _ := strings.Cut(all, "== "+name+"\n")
+	text, _, _ = strings.Cut(text, "\n== ")
+	return text
+}
+
+// filterOf is a view's filter rules, without the other tables.
+func filterOf(all, view string) string {
+	text := section(all, view)
+	if !strings.HasPrefix(view, "nft ") {
+		_, text, _ = strings.Cut(text, "*filter")
+		text, _, _ = strings.Cut(text, "COMMIT")
+	}
+	return text
+}
+
+func withoutDocker(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.Contains(line, "DOCKER") || strings.Contains(line, "web") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// clean makes the box's firewall empty again.
+func clean(t *testing.T) {
+	t.Helper()
+	sh(t, `nft flush ruleset
+		for t in iptables-legacy ip6tables-legacy; do
+			for table in filter nat mangle; do $t -t $table -F; $t -t $table -X; done
+			for c in INPUT FORWARD OUTPUT; do $t -P $c ACCEPT; done
+		done
+		ipset destroy`)
+}
+
+// errKilled is what everything fails with after a kill.
+var errKilled = errors.New("killed")
+
+// testKilled kills a takeover, or a giving back, at each effect.
+func testKilled(t *testing.T, form, work string) {
+	p := Policy{Nft: policy, IPv4: trafficPolicy.IPv4, IPv6: trafficPolicy.IPv6}
+	host := mixedHost
+	var hide []string
+	if form == FormatIPTables {
+		hide = []string{"nft"}
+		host, _, _ = strings.Cut(mixedHost, "nft -f -")
+	}
+	sh(t, host)
+	before := rules(t)
+	// The same again, faster.
+	host = `cd /tmp
+		for t in iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy; do $t-restore $t; done
+		test ! -s native || nft -f native`
+	sh(t, `cd /tmp
+		ipset save >ipset
+		for t in iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy; do $t-save >$t; done
+		nft list table inet host >native 2>/dev/null && nft list table ip docker-bridges >>native || true`)
+	for kill := 1; ; kill++ {
+		clean(t)
+		f, l := newFirewall(t)
+		l.hide = hide
+		sh(t, "ipset restore </tmp/ipset;"+host)
+		if diff := cmp.Diff(before, rules(t)); diff != "" {
+			t.Fatalf("the host is another one (-want +got):\n%s", diff)
+		}
+		set, err := f.Save(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if work == "PutBack" {
+			if err := f.Enforce(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.killAt = kill
+		if work == "Enforce" {
+			err = f.Enforce(t.Context(), p)
+		} else {
+			_, err = f.PutBack(t.Context(), set)
+		}
+		l.killAt = 0
+		if l.killed() != (err != nil) {
+			t.Fatalf("killed at %d: %v", kill, err)
+		}
+		left, err := f.PutBack(t.Context(), set)
+		if err != nil || len(left) > 0 {
+			t.Fatalf("killed at %d (%q): left %q, %v", kill, l.last, left, err)
+		}
+		if diff := cmp.Diff(before, rules(t)); diff != "" {
+			t.Fatalf("killed at %d (%q): rules (-want +got):\n%s", kill, l.last, diff)
+		}
+		if !l.killed() {
+			t.Logf("killed at %d places", kill-1)
+			if kill < 10 {
+				t.Error("those are too few")
+			}
+			return
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 )
 
 // digest tells texts apart. It guards against accidents: whoever can write rules
@@ -90,14 +91,11 @@ func (f *Firewall) State(ctx context.Context) (string, error) {
 	}
 	var parts []string
 	for _, name := range h.own {
-		l := parseListing(h.texts[name])
-		text := ""
-		for _, b := range l.blocks {
-			for _, line := range b.stable() {
-				text += line + "\n"
-			}
+		lines := []string{name}
+		for _, b := range parseListing(h.texts[name]).blocks {
+			lines = append(lines, b.stable()...)
 		}
-		parts = append(parts, name+"\n"+text)
+		parts = append(parts, strings.Join(lines, "\n"))
 	}
 	for _, v := range h.views {
 		text := v.normal()
@@ -109,11 +107,7 @@ func (f *Firewall) State(ctx context.Context) (string, error) {
 		}
 	}
 	slices.Sort(parts)
-	all := ""
-	for _, p := range parts {
-		all += p + "\n"
-	}
-	return digest(all), nil
+	return digest(strings.Join(parts, "\n")), nil
 }
 
 // HostRules is what a report says about the packet filter.

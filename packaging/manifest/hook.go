@@ -48,7 +48,7 @@ func (m *Manifest) hookConfig(version string) hooks.Config {
 	}
 	slices.SortFunc(c.Folders, func(a, b hooks.Folder) int { return cmp.Compare(a.Path, b.Path) })
 	for _, s := range m.Services {
-		c.Units = append(c.Units, hooks.Unit{Name: s.Name, Enable: s.Enable, Start: s.Start, RunAs: m.runsAsAccount(s.Name)})
+		c.Units = append(c.Units, hooks.Unit{Name: s.Name, Enable: s.Enable, Start: s.Start, AtBoot: s.AtBoot, RunAs: m.runsAsAccount(s.Name)})
 	}
 	for _, x := range m.Components {
 		c.Components = append(c.Components, hooks.Component(x))

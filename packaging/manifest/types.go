@@ -243,6 +243,9 @@ type Service struct {
 	Enable bool `yaml:"enable,omitempty"`
 	// Starts when the package has been installed.
 	Start bool `yaml:"start,omitempty"`
+	// Works at a boot only, as what sets up a firewall before the network: it is not
+	// restarted in an upgrade.
+	AtBoot bool `yaml:"at_boot,omitempty"`
 }
 
 // A Component is one process of the product's platform.
