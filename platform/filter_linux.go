@@ -76,6 +76,9 @@ func (f filter) wanted() (*Policy, error) {
 // idle puts the host's own rules in force where a policy of ours was. What the
 // host's administrator does with them otherwise is no business of ours.
 func (f filter) idle(ctx context.Context) error {
+	if !f.Replaced() {
+		return nil
+	}
 	set, err := f.own()
 	if err != nil {
 		return err

@@ -82,6 +82,13 @@ func (f *Firewall) leftAlone() (func(name, normal string) bool, error) {
 	}, nil
 }
 
+// Replaced reports whether the host's own rules are not in force because a policy
+// of ours took their place.
+func (f *Firewall) Replaced() bool {
+	_, err := f.Sys.ReadFile(f.afterFile())
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // State is a digest of our rules and of the host's. It does not change with
 // counters, with sets that rules fill, or with other programs' chains.
 func (f *Firewall) State(ctx context.Context) (string, error) {
