@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os/exec"
+	"path"
 	"strings"
 )
 
@@ -75,8 +76,8 @@ func (h *host) serviceState(name string) serviceState {
 // what somebody else did with it since stays.
 func (h *host) lookService(s Step) (undo Step, need bool, err error) {
 	is := h.serviceState(s.Name)
-	_, err = h.Stat(dropIn(s.Name))
-	left := err == nil // by an earlier call that broke off
+	_, err = h.Stat(path.Dir(dropIn(s.Name)))
+	left := err == nil // by an earlier call that broke off, or by somebody else's drop-in
 	if s.Absent {
 		return Step{Kind: Service, Name: s.Name, Text: is.String()}, left || is.Enabled || is.Active, nil
 	}
@@ -139,18 +140,23 @@ func (h *host) quietly(name, text, verb string) error {
 // dropIn is below /run, so that it does not outlive a reboot.
 func dropIn(service string) string { return "/run/systemd/system/" + service + ".d/" + takenOver }
 
+// removeDropIn ends what quietly began. The folder goes last, for as long as it is
+// there systemd may not have read its units again.
 func (h *host) removeDropIn(service string) error {
 	file := dropIn(service)
-	if err := h.Remove(file); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
+	if _, err := h.Stat(path.Dir(file)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := h.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := h.Remove(file[:strings.LastIndexByte(file, '/')]); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := h.systemctl("daemon-reload"); err != nil {
 		return err
 	}
-	return h.systemctl("daemon-reload")
+	if err := h.Remove(path.Dir(file)); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
 }
 
 // ServiceState says how a service of the host stands: "enabled", "active", both,

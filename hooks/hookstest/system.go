@@ -161,7 +161,9 @@ func (s *System) account(program, name string) error {
 func (s *System) systemctl(verb string, units []string) (string, error) {
 	switch verb {
 	case "is-enabled":
-		switch u := s.Units[units[0]]; {
+		switch u, ok := s.Units[units[0]]; {
+		case !ok:
+			return "", &hooks.ExitError{Status: 1, Text: "Failed to get unit file state for " + units[0]}
 		case u.Masked:
 			return "masked\n", &hooks.ExitError{Status: 1}
 		case u.Enabled:
