@@ -204,7 +204,7 @@ func isModule(dir string) bool {
 }
 
 // sourceFolders are the folders whose files can change the programs.
-var sourceFolders = []string{"hooks", "agent", "cmd/vpkg-hook", "cmd/vpkg-agent"}
+var sourceFolders = []string{"hooks", "platform", "agent", "cmd/vpkg-hook", "cmd/vpkg-agent"}
 
 // sourceKey is a digest of everything that the programs are built from: the Go
 // release, go.mod, go.sum and the files of sourceFolders.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"debug/elf"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -102,5 +104,28 @@ func TestMessageWithoutGo(t *testing.T) {
 	_, err := Source{Dir: t.TempDir()}.Get(t.Context(), "vpkg-hook", "linux", "amd64")
 	if err == nil || !strings.Contains(err.Error(), "no go command on PATH") {
 		t.Errorf("Get says %v", err)
+	}
+}
+
+// A folder that the programs are built from and the key leaves out would give a
+// program of older source.
+func TestKeyCoversTheSource(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ModulePath+"/cmd/vpkg-hook", ModulePath+"/cmd/vpkg-agent").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, pkg := range strings.Fields(string(out)) {
+		folder, own := strings.CutPrefix(pkg, ModulePath+"/")
+		if !own {
+			continue
+		}
+		found++
+		if !slices.ContainsFunc(sourceFolders, func(f string) bool { return folder == f || strings.HasPrefix(folder, f+"/") }) {
+			t.Errorf("the key leaves out %s", folder)
+		}
+	}
+	if found < 4 {
+		t.Errorf("the programs are built from %d packages of the module, want at least 4", found)
 	}
 }
