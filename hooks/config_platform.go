@@ -2,7 +2,6 @@ package hooks
 
 import (
 	"fmt"
-	"path"
 	"strconv"
 	"strings"
 )
@@ -53,7 +52,7 @@ func (c Config) validatePlatform(bad func(format string, args ...any)) {
 		return
 	}
 	for _, s := range c.Firewall.Services {
-		if !isUnit(s+".service") || path.Base(s) != s {
+		if !isUnit(s+".service") || s[0] == '-' {
 			bad("firewall service %q: want a service's name without its kind, such as firewalld", s)
 		}
 	}
