@@ -234,7 +234,8 @@ func (h Host) Sync(name string) error {
 	return errors.Join(unix.Syncfs(int(f.Fd())), f.Close())
 }
 
-// Lock locks a file, flock(2).
+// Lock locks a file, flock(2). Where the lock is an ancestor's, which waits for
+// us, that is an error.
 func (h Host) Lock(name string) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(h.Root+name), 0o755); err != nil {
 		return nil, err
@@ -243,13 +244,7 @@ func (h Host) Lock(name string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	if err != nil {
+	if err := flock(f); err != nil {
 		return nil, errors.Join(&fs.PathError{Op: "lock", Path: name, Err: err}, f.Close())
 	}
 	return func() { f.Close() }, nil // nothing was written to it; closing unlocks
