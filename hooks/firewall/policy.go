@@ -294,8 +294,8 @@ func (t *table) add(line string) error {
 	_, rule, _ := strings.Cut(line, " ")
 	_, rule, _ = strings.Cut(strings.TrimSpace(rule), " ")
 	for _, word := range words(rule) {
-		if word == "-t" || strings.HasPrefix(word, "--table") {
-			return errors.New("a rule cannot name its table")
+		if err := plainOption(word); err != nil {
+			return err
 		}
 	}
 	for _, target := range targets(rule) {
@@ -305,6 +305,21 @@ func (t *table) add(line string) error {
 	}
 	c := t.chain(w[1])
 	c.rules = append(c.rules, strings.TrimSpace(rule))
+	return nil
+}
+
+// plainOption refuses the ways to write a word of a rule that hide another
+// option, and the options that are none of a rule's.
+func plainOption(word string) error {
+	long, _, _ := strings.Cut(word, "=")
+	switch {
+	case word == "-t" || abbreviates(long, "--table"):
+		return errors.New("a rule cannot name its table")
+	case word == "-M" || abbreviates(long, "--modprobe") && len(long) > len("--m"):
+		return fmt.Errorf("%q is not allowed: it runs a program", word)
+	case len(word) > 2 && word[0] == '-' && word[1] != '-' && strings.Trim(word[1:], "0123456789") != "":
+		return fmt.Errorf("%q is not allowed: write an option and its value as two words", word)
+	}
 	return nil
 }
 

@@ -72,55 +72,58 @@ func (t *table) index(name string) int {
 	return slices.IndexFunc(t.chains, func(c chain) bool { return c.name == name })
 }
 
-// words splits a rule as iptables-restore does: blanks, and double quotes in
-// which a backslash escapes.
+// words splits a rule as iptables-restore does: at blanks and after a closing
+// quote; in double quotes a backslash escapes.
 func words(rule string) []string {
 	var out []string
 	var word strings.Builder
-	quoted, open := false, false
+	quoted := false
+	end := func(empty bool) {
+		if word.Len() > 0 || empty {
+			out = append(out, word.String())
+		}
+		word.Reset()
+	}
 	for i := 0; i < len(rule); i++ {
 		switch c := rule[i]; {
 		case c == '\\' && quoted && i+1 < len(rule):
 			i++
 			word.WriteByte(rule[i])
 		case c == '"':
-			quoted, open = !quoted, true
-		case (c == ' ' || c == '\t') && !quoted:
-			if open {
-				out = append(out, word.String())
+			if quoted {
+				end(true)
 			}
-			word.Reset()
-			open = false
+			quoted = !quoted
+		case (c == ' ' || c == '\t') && !quoted:
+			end(false)
 		default:
 			word.WriteByte(c)
-			open = true
 		}
 	}
-	if open {
-		out = append(out, word.String())
-	}
+	end(false)
 	return out
 }
 
-// targets are the arguments of a rule's -j and -g, in each way to write them.
+// targets are the arguments of a rule's -j and -g, in each way to write them that
+// scanIPTables allows.
 func targets(rule string) []string {
 	var out []string
 	w := words(rule)
 	for i, word := range w {
 		name, value, attached := strings.Cut(word, "=")
-		long := strings.HasPrefix(name, "--") && len(name) > 2 &&
-			(strings.HasPrefix("--jump", name) || strings.HasPrefix("--goto", name)) // getopt takes the beginning too
-		short := !strings.HasPrefix(word, "--") && (strings.HasPrefix(word, "-j") || strings.HasPrefix(word, "-g"))
 		switch {
-		case long && attached:
+		case (abbreviates(name, "--jump") || abbreviates(name, "--goto")) && attached:
 			out = append(out, value)
-		case short && len(word) > 2:
-			out = append(out, word[2:])
-		case (long || short) && i+1 < len(w):
+		case (abbreviates(name, "--jump") || abbreviates(name, "--goto") || word == "-j" || word == "-g") && i+1 < len(w):
 			out = append(out, w[i+1])
 		}
 	}
 	return out
+}
+
+// abbreviates says that getopt_long(3) may take a word for a long option.
+func abbreviates(word, option string) bool {
+	return len(word) > 2 && strings.HasPrefix(option, word)
 }
 
 func jumpsTo(rule string, is func(string) bool) bool { return slices.ContainsFunc(targets(rule), is) }
