@@ -490,7 +490,7 @@ func (h Host) Lock(name string) (unlock func(), err error) {
 		return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
 	}
 	return func() {
-		windows.UnlockFileEx(t.Handle, 0, 1, 0, new(windows.Overlapped)) //nolint:errcheck,gosec // closing does it too, but some time later
+		windows.UnlockFileEx(t.Handle, 0, 1, 0, new(windows.Overlapped)) //nolint:errcheck // closing does it too, but some time later
 		closeHandle(t.Handle)
 	}, nil
 }

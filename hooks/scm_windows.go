@@ -18,21 +18,22 @@ type scm struct{}
 
 // open opens a service, and a connection for it.
 func (scm) open(name string, access uint32) (s *mgr.Service, done func(), err error) {
-	m, err := windows.OpenSCManager(nil, nil, windows.SC_MANAGER_CONNECT)
+	h, err := windows.OpenSCManager(nil, nil, windows.SC_MANAGER_CONNECT)
 	if err != nil {
 		return nil, nil, fmt.Errorf("connecting to the service control manager: %w", err)
 	}
+	m := &mgr.Mgr{Handle: h}
 	text, err := windows.UTF16PtrFromString(name)
 	if err == nil {
-		var h windows.Handle
-		if h, err = windows.OpenService(m, text, access); err == nil {
-			return &mgr.Service{Name: name, Handle: h}, func() {
-				windows.CloseServiceHandle(h) // as with m, there is nothing to lose
-				windows.CloseServiceHandle(m)
+		if h, err = windows.OpenService(m.Handle, text, access); err == nil {
+			s := &mgr.Service{Name: name, Handle: h}
+			return s, func() {
+				s.Close()
+				m.Disconnect() //nolint:errcheck // as with s, there is nothing to lose
 			}, nil
 		}
 	}
-	windows.CloseServiceHandle(m)
+	m.Disconnect() //nolint:errcheck // err says what went wrong already
 	if errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) || errors.Is(err, windows.ERROR_INVALID_NAME) {
 		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	}
@@ -160,6 +161,6 @@ func (m scm) SetStart(name string, automatic bool) error {
 
 func closeHandle(h windows.Handle) {
 	if h != 0 {
-		windows.CloseHandle(h) //nolint:errcheck,gosec // nothing was written to it
+		windows.CloseHandle(h) //nolint:errcheck // nothing was written to it
 	}
 }

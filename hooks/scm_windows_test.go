@@ -19,11 +19,11 @@ const asService = "-vpkg-test-service"
 func TestMain(m *testing.M) {
 	if i := slices.Index(os.Args, asService); i >= 0 {
 		if err := svc.Run(os.Args[i+1], idle{}); err != nil {
-			os.Exit(1)
+			panic(err)
 		}
-		os.Exit(0)
+		return
 	}
-	os.Exit(m.Run())
+	m.Run() // whose result is the program's
 }
 
 type idle struct{}
@@ -84,7 +84,7 @@ func TestWindowsServices(t *testing.T) {
 			if err := s2.Delete(); err != nil {
 				t.Error(err)
 			}
-			s2.Close() //nolint:errcheck // there is nothing to lose
+			s2.Close()
 		})
 	}
 	const base, top, off = "vpkgTestBase.service", "vpkgTestTop.service", "vpkgTestOff.service"
@@ -129,7 +129,7 @@ func process(t *testing.T, m *mgr.Mgr, name string) uint32 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close() //nolint:errcheck // there is nothing to lose
+	defer s.Close()
 	status, err := s.Query()
 	if err != nil {
 		t.Fatal(err)

@@ -212,30 +212,24 @@ func (a accounts) exact(d descriptor, kind fs.FileMode) (Attr, bool) {
 		attr.Mode |= 0o100
 	}
 	list := d.list
-	next := func(sid string) (bits fs.FileMode, ok bool) {
+	next := func(sid string) (bits fs.FileMode) { // of the next entry, if it is that account's
 		if len(list) == 0 || sid != "" && list[0].sid != sid {
-			return 0, false
+			return 0
 		}
-		bits, ok = map[uint32]fs.FileMode{accessModify: 7, accessRun: 5, accessRead: 4}[list[0].mask]
-		if ok || list[0].mask == accessFull {
-			list = list[1:]
-			return bits, true
-		}
-		return 0, false
+		bits = map[uint32]fs.FileMode{accessModify: 7, accessRun: 5, accessRead: 4}[list[0].mask]
+		list = list[1:]
+		return bits
 	}
 	next(sidSystem)
 	if len(list) > 0 && list[0].sid != sidAdministrators {
-		group, _ := next(d.group)
-		attr.Mode |= group << 3
+		attr.Mode |= next(d.group) << 3
 	}
 	next(sidAdministrators)
 	if len(list) > 0 && list[0].sid != sidUsers {
 		attr.UID = number(list[0].sid)
-		user, _ := next("")
-		attr.Mode = attr.Mode&^0o700 | user<<6
+		attr.Mode = attr.Mode&^0o700 | next("")<<6
 	}
-	others, _ := next(sidUsers)
-	attr.Mode |= others
+	attr.Mode |= next(sidUsers)
 	want, err := a.descriptor(attr)
 	same := err == nil && d.owner == want.owner && d.group == want.group && d.protected && slices.Equal(d.list, want.list)
 	return attr, same

@@ -7,7 +7,7 @@ func TestPlaces(t *testing.T) {
 		"/opt/illumio_ven":      `C:\Program Files\Illumio`,
 		"/opt/illumio_ven_data": `D:\Illumio`,
 		"/var/lib/vpkg":         `C:\ProgramData\vpkg`,
-		"/var/lib/vpkg/other":   `E:\other`,
+		"/var/lib/vpkg/other":   `E:\second`,
 	}
 	for name, want := range map[string]string{
 		"/opt/illumio_ven":                `C:\Program Files\Illumio`,
@@ -16,7 +16,7 @@ func TestPlaces(t *testing.T) {
 		"/opt/illumio_ven_data/log":       `D:\Illumio\log`,
 		"/opt":                            `C:\Program Files`, // where the program is
 		"/var/lib/vpkg/illumio-ven/lock":  `C:\ProgramData\vpkg\illumio-ven\lock`,
-		"/var/lib/vpkg/other/lock":        `E:\other\lock`,
+		"/var/lib/vpkg/other/lock":        `E:\second\lock`,
 		"/var/lib":                        `C:\ProgramData`,
 		"/var":                            `C:\`,
 		`C:\x\y`:                          `C:\x\y`,

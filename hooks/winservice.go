@@ -92,8 +92,10 @@ func (c control) systemctl(ctx context.Context, args []string) (string, error) {
 		return "", &ExitError{Status: 1, Text: "Too few arguments."}
 	}
 	verb, units := args[0], args[1:]
-	if i := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") }); i >= 0 {
-		return "", &ExitError{Status: 1, Text: "unrecognized option '" + args[i] + "'"}
+	for _, a := range args {
+		if strings.HasPrefix(a, "-") {
+			return "", &ExitError{Status: 1, Text: "unrecognized option '" + a + "'"}
+		}
 	}
 	switch verb {
 	case "daemon-reload":

@@ -3,6 +3,7 @@ package hooks
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // sha1 is FIPS 180-4's, for the names of service accounts, which are no secret.
@@ -11,18 +12,17 @@ import (
 func sha1(message []byte) [5]uint32 {
 	h := [5]uint32{0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}
 	size := uint64(len(message)) * 8 // bits
-	message = append(message[:len(message):len(message)], 0x80)
+	message = append(slices.Clip(message), 0x80)
 	for len(message)%64 != 56 {
 		message = append(message, 0)
 	}
 	message = binary.BigEndian.AppendUint64(message, size)
 	for ; len(message) > 0; message = message[64:] {
 		var w [80]uint32
-		for i := range w {
-			if i < 16 {
-				w[i] = binary.BigEndian.Uint32(message[4*i:])
-				continue
-			}
+		for i := range 16 {
+			w[i] = binary.BigEndian.Uint32(message[4*i:])
+		}
+		for i := 16; i < len(w); i++ {
 			w[i] = bits.RotateLeft32(w[i-3]^w[i-8]^w[i-14]^w[i-16], 1)
 		}
 		a, b, c, d, e := h[0], h[1], h[2], h[3], h[4]

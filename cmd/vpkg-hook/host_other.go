@@ -15,10 +15,10 @@ func hostFor(hooks.Config, []string) hooks.Host { return hooks.Host{} }
 // openPrivate opens a log for appending. What the pairing script wrote there
 // before may be readable for all: it no longer is.
 func openPrivate(file string) (*os.File, error) {
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil { //nolint:gosec // the configuration's, below what dpkg unpacks to
 		return nil, err
 	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600) //nolint:gosec // as above
 	if err != nil {
 		return nil, err
 	}

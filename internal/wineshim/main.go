@@ -9,19 +9,23 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: wineshim FILE")
-		os.Exit(2)
-	}
-	if err := os.WriteFile(os.Args[1], library(), 0o755); err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintf(os.Stderr, "wineshim: %v\n", err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // this is main
 	}
+}
+
+func run(args []string) error {
+	if len(args) != 1 {
+		return errors.New("want one argument: the file to write")
+	}
+	return os.WriteFile(args[0], library(), 0o755) //nolint:gosec // the file that was asked for
 }
 
 const (
