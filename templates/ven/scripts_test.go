@@ -17,8 +17,9 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 var scripts = []string{"illumio-ven-ctl", "bin/init_Platform", "bin/agent_status.sh"}
 
-// unpack lays the payload down in a temporary folder, with a vpkg-hook that shows
-// how it was called and ends with the exit status 7.
+// unpack lays the payload down in a temporary folder, with programs that show how
+// they were called, what they got where that is a code, and end with the exit
+// status 7.
 func unpack(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -35,9 +36,11 @@ func unpack(t *testing.T) string {
 	if err := os.WriteFile(filepath.Join(dir, "etc", "agent_version"), []byte("Illumio VEN 25.2.20-10\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	hook := "#!/bin/sh\nprintf 'vpkg-hook'\nprintf ' [%s]' \"$@\"\necho\nexit 7\n"
-	if err := os.WriteFile(filepath.Join(dir, "bin", "vpkg-hook"), []byte(hook), 0o755); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"vpkg-hook", "vpkg-agent"} {
+		program := "#!/bin/sh\nprintf '" + name + "'\nprintf ' [%s]' \"$@\"\necho\ncase \"$*\" in *file\\ -) cat ;; esac\nexit 7\n"
+		if err := os.WriteFile(filepath.Join(dir, "bin", name), []byte(program), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, s := range scripts {
 		if err := os.Chmod(filepath.Join(dir, s), 0o755); err != nil {
@@ -80,19 +83,41 @@ func TestScripts(t *testing.T) {
 		{"illumio-ven-ctl status", "vpkg-hook [platform] [status]\n", "", 7},
 		{"illumio-ven-ctl status --json", "vpkg-hook [platform] [status] [--json]\n", "", 7},
 		{"illumio-ven-ctl version", "25.2.20-10\n", "", 0},
-		{"illumio-ven-ctl help", "Usage: illumio-ven-ctl {", "", 0},
-		{"illumio-ven-ctl --help", "Usage: illumio-ven-ctl {", "", 0},
-		{"illumio-ven-ctl", "", "Usage: illumio-ven-ctl {", 2},
-		{"illumio-ven-ctl activate", "", "Usage: illumio-ven-ctl {", 2},
-		{"illumio-ven-ctl start now", "", "Usage: illumio-ven-ctl {", 2},
-		{"illumio-ven-ctl status --xml", "", "Usage: illumio-ven-ctl {", 2},
-		{"illumio-ven-ctl version 2", "", "Usage: illumio-ven-ctl {", 2},
+		{"illumio-ven-ctl help", "Usage: illumio-ven-ctl COMMAND", "", 0},
+		{"illumio-ven-ctl --help", "Usage: illumio-ven-ctl COMMAND", "", 0},
+		{"illumio-ven-ctl", "", "Usage: illumio-ven-ctl COMMAND", 2},
+		{"illumio-ven-ctl activate --help", "Usage: illumio-ven-ctl activate", "", 0},
+		{"illumio-ven-ctl activate", "vpkg-agent [activate]\n", "", 7},
+		{
+			"illumio-ven-ctl activate -m pce:8443 -a 1f00 --role web --mode illuminated --insecure",
+			"vpkg-agent [activate] [--management-server] [pce:8443] [--role] [web] [--enforcement-mode] [visibility_only] [--insecure] [--activation-code-file] [-]\n1f00\n",
+			"illumio-ven-ctl: warning: others can read", 7,
+		},
+		{
+			"illumio-ven-ctl activate --activation_code=1f00 --management_server=pce:8443 --mode full",
+			"vpkg-agent [activate] [--management_server=pce:8443] [--enforcement-mode] [full] [--activation-code-file] [-]\n1f00\n",
+			"illumio-ven-ctl: warning: others can read", 7,
+		},
+		{
+			"illumio-ven-ctl activate --activation-code-file /root/code", "vpkg-agent [activate] [--activation-code-file] [/root/code]\n", "", 7,
+		},
+		{"illumio-ven-ctl activate -a", "", "Usage: illumio-ven-ctl COMMAND", 2},
+		{"illumio-ven-ctl deactivate", "vpkg-agent [deactivate]\n", "", 7},
+		{"illumio-ven-ctl conncheck", "vpkg-agent [connectivity-test]\n", "", 7},
+		{"illumio-ven-ctl unpair", "", "Usage: illumio-ven-ctl COMMAND", 2},
+		{"illumio-ven-ctl unpair saved noreport", "vpkg-hook [unpair] [saved] [noreport]\n", "", 7},
+		{"illumio-ven-ctl suspend", "vpkg-hook [suspend]\n", "", 7},
+		{"illumio-ven-ctl check-env --json", "vpkg-hook [check-env] [--json]\n", "", 7},
+		{"illumio-ven-ctl gen-supportreport now", "", "Usage: illumio-ven-ctl COMMAND", 2},
+		{"illumio-ven-ctl start now", "", "Usage: illumio-ven-ctl COMMAND", 2},
+		{"illumio-ven-ctl status --xml", "", "Usage: illumio-ven-ctl COMMAND", 2},
+		{"illumio-ven-ctl version 2", "", "Usage: illumio-ven-ctl COMMAND", 2},
 		{"bin/init_Platform start", "vpkg-hook [platform] [start]\n", "", 7},
 		{"bin/init_Platform status --json", "vpkg-hook [platform] [status] [--json]\n", "", 7},
 		{"bin/init_Platform help", "Usage: init_Platform {", "", 0},
 		{"bin/init_Platform", "", "Usage: init_Platform {", 2},
 		{"bin/init_Platform reload", "", "Usage: init_Platform {", 2},
-		{"bin/agent_status.sh", "vpkg-hook [platform] [status]\n", "", 1},
+		{"bin/agent_status.sh", "Pairing Status\nPairing Configuration exists ......FAILED\nVEN Manager Daemon running ......FAILED\n", "", 1},
 		{"bin/agent_status.sh --json", "", "Usage: agent_status.sh", 2},
 	} {
 		for name, shell := range shells(t) {

@@ -19,24 +19,23 @@ line() { # WHAT RESULT
 	printf '%s ......%s\n' "$1" "$2"
 	[ "$2" = SUCCESS ] || code=1
 }
-file() { if [ -s "$1" ]; then echo SUCCESS; else echo FAILED; fi; }
-
-manager=FAILED
+config=FAILED master=FAILED manager=FAILED policy=PENDING
+[ ! -s "$data/etc/agent_activation.cfg" ] || config=SUCCESS
 if "$program/bin/vpkg-hook" platform status 2>/dev/null | grep -q ' venAgentMgr running'; then
 	manager=SUCCESS
 fi
 # Without a policy there is none to put in force: the VEN is idle.
-policy=PENDING
 if [ -s "$data/etc/agent_id.cfg" ]; then
+	master=SUCCESS
 	if [ ! -e "$data/etc/policy.json" ] || grep -qs '"in_force": true' /run/illumio-ven/policy.json; then
 		policy=SUCCESS
 	fi
 fi
 
 echo 'Pairing Status'
-line 'Pairing Configuration exists' "$(file "$data/etc/agent_activation.cfg")"
+line 'Pairing Configuration exists' "$config"
 line 'VEN Manager Daemon running' "$manager"
-line 'Master Configuration retrieval' "$(file "$data/etc/agent_id.cfg")"
+line 'Master Configuration retrieval' "$master"
 line 'VEN Configuration retrieval' "$policy"
 if [ "$code" -eq 0 ]; then
 	echo 'VEN has been SUCCESSFULLY paired with Illumio'
