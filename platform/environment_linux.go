@@ -80,9 +80,38 @@ func (p Product) setUp(ctx context.Context) error {
 	}
 	take, err := p.takes()
 	if err == nil {
-		err = p.ledger().Do(ctx, p.plan(text, settings, take))
+		err = p.do(ctx, p.plan(text, settings, take))
 	}
 	return errors.Join(err, p.tell(policy, errors.Join(bad, err)))
+}
+
+// do makes steps so that may take the filter over, and checks that the rules have
+// come through it.
+func (p Product) do(ctx context.Context, steps []hooks.Step) error {
+	l := p.ledger()
+	before, err := l.Taken()
+	if err != nil {
+		return err
+	}
+	if !before {
+		p.noteServices(ctx)
+	}
+	if err := l.Do(ctx, steps); err != nil {
+		return err
+	}
+	if after, err := l.Taken(); err != nil || before || !after {
+		return err
+	}
+	return p.filter().intact(ctx)
+}
+
+// noteServices logs how the services of the host's firewall stood.
+func (p Product) noteServices(ctx context.Context) {
+	for _, s := range p.Config.Firewall.Services {
+		if state := hooks.ServiceState(ctx, p.Sys, s+".service"); state != "" {
+			p.Log.Info("before the packet filter is taken over", "service", s, "is", state)
+		}
+	}
 }
 
 // plan lists what a start makes so. It looks at nothing but its arguments.
@@ -240,7 +269,7 @@ func (p Product) enforce(ctx context.Context) error {
 			return p.giveFilterBack(ctx)
 		}
 	}
-	return p.ledger().Do(ctx, p.takeover())
+	return p.do(ctx, p.takeover())
 }
 
 // giveFilterBack gives back the filter and its services, and nothing else.

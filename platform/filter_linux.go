@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path"
@@ -119,6 +120,28 @@ func (f filter) changed(ctx context.Context) (bool, error) {
 	}
 	is, err := f.State(ctx)
 	return err == nil && is != string(was), err
+}
+
+// intact puts the rules back if stopping the host's services has changed them after
+// all, as a service with a stop of its own kind may.
+func (f filter) intact(ctx context.Context) error {
+	changed, err := f.changed(ctx)
+	if err != nil || !changed {
+		return err
+	}
+	f.Log.Warn("a service of the host changed the rules while it was stopped: they are put back in force")
+	p, err := f.wanted()
+	if err != nil {
+		return err
+	}
+	if p != nil {
+		return f.Enforce(ctx)
+	}
+	set, err := f.own()
+	if err == nil {
+		err = f.Load(ctx, set)
+	}
+	return errors.Join(err, f.remember(ctx))
 }
 
 // GiveBack puts the set's rules back in force, as asked for at unpairing.
