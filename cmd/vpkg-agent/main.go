@@ -7,6 +7,8 @@
 //	vpkg-agent component NAME runs the component NAME
 //	vpkg-agent monitor FOLDER supervises the components, where there is no systemd;
 //	                          its lock and their states are in FOLDER
+//	vpkg-agent connectivity-test
+//	                          tries to reach the server
 //	vpkg-agent report         writes the support report
 //	vpkg-agent version        prints the version of the product
 //	vpkg-agent activate       makes the host an agent of a server, with the options
@@ -33,7 +35,7 @@ import (
 	"github.com/vpkg/vpkg/platform"
 )
 
-const usage = "Usage: vpkg-agent {activate [OPTIONS]|deactivate [--no-apply]|component NAME|monitor FOLDER|report|version}\n"
+const usage = "Usage: vpkg-agent {activate [OPTIONS]|connectivity-test|deactivate [--no-apply]|component NAME|monitor FOLDER|report|version}\n"
 
 func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -89,6 +91,8 @@ func parse(args []string) (command, error) {
 		return func(ctx context.Context, config hooks.Config, _ variables, _ console) error {
 			return runMonitor(ctx, config, platform.Runtime(args[0]))
 		}, nil
+	case name == "connectivity-test" && len(args) == 0:
+		return reach, nil
 	case name == "report" && len(args) == 0:
 		return report, nil
 	case name == "version" && len(args) == 0:
