@@ -25,6 +25,7 @@ type thing struct {
 	windows.Handle
 	kind  fs.FileMode // fs.ModeDir, fs.ModeSymlink (any name surrogate), both, or 0
 	links uint32      // names that it has
+	own   bool        // its owner is who this process runs as, and has no more rights than we
 	descriptor
 }
 
@@ -86,11 +87,26 @@ func look(h windows.Handle) (thing, error) {
 	if err != nil {
 		return thing{}, err
 	}
-	t.descriptor, err = readDescriptor(sd)
-	return t, err
+	if t.descriptor, err = readDescriptor(sd); err != nil {
+		return thing{}, err
+	}
+	user, err := windows.GetCurrentProcessToken().GetTokenUser()
+	if err != nil {
+		return thing{}, fmt.Errorf("asking who we are: %w", err)
+	}
+	t.own = user.User.Sid.String() == t.owner
+	return t, nil
 }
 
 func (t thing) link() bool { return t.kind&fs.ModeSymlink != 0 }
+
+// planted says why the thing may be an ordinary user's, or returns nil.
+func (t thing) planted(open bool) error {
+	if t.own {
+		return nil
+	}
+	return t.descriptor.planted(t.link(), open)
+}
 
 // readDescriptor turns Windows' form of a descriptor into ours.
 func readDescriptor(sd *windows.SECURITY_DESCRIPTOR) (descriptor, error) {
@@ -219,7 +235,7 @@ func follow(name string, missing bool) (t trail, err error) {
 		}
 		t.held = append(t.held, f.Handle)
 		if i > 0 {
-			if err := f.planted(f.link(), t.open); err != nil {
+			if err := f.planted(t.open); err != nil {
 				return t, fmt.Errorf("%s %w", dir, err)
 			}
 		}
@@ -319,7 +335,7 @@ func foreign(dir string) error {
 			return err
 		}
 		closeHandle(t.Handle)
-		if err := t.planted(t.link(), true); err != nil {
+		if err := t.planted(true); err != nil {
 			return fmt.Errorf("%s %w", name, err)
 		}
 		return nil

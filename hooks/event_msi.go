@@ -25,6 +25,8 @@ import (
 // filled in when the script is written: a deferred action cannot read properties,
 // and [CustomActionData] in the Target of a program gives it nothing.
 //
+// Post-install comes after InstallServices, whose services it enables.
+//
 // Windows Installer takes an installation back as a whole, at any action after
 // ours too. So every event is open until it says that it went well: a post-install
 // or post-remove with COMMIT=1 does what is still to be done, and closes it.

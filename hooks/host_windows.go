@@ -173,7 +173,7 @@ func (h Host) Stat(name string) (Attr, error) {
 }
 
 func linkedFolder(path string, t thing) error {
-	if err := t.planted(true, true); err != nil {
+	if err := t.planted(true); err != nil {
 		return fmt.Errorf("%s %w", path, err)
 	}
 	return &fs.PathError{Op: "open", Path: path, Err: errors.New("is a link to another folder: name that one")}
@@ -196,7 +196,7 @@ func (h Host) ReadFile(name string) (b []byte, err error) {
 	}
 	f := t.file(path)
 	defer f.Close() // nothing was written to it
-	if err := t.planted(t.link(), above.open); err != nil {
+	if err := t.planted(above.open); err != nil {
 		return nil, fmt.Errorf("%s %w", path, err)
 	}
 	if t.link() { // an administrator's
@@ -352,7 +352,7 @@ func setFolder(path string, d descriptor) error {
 		return linkedFolder(path, t)
 	case t.kind != fs.ModeDir:
 		return &fs.PathError{Op: "mkdir", Path: path, Err: windows.ERROR_DIRECTORY}
-	case !mayOwn(t.owner):
+	case !t.own && !mayOwn(t.owner):
 		closeHandle(t.Handle)
 		t.Handle = 0
 		return replaceFolder(path, d, t.owner)
@@ -481,7 +481,7 @@ func (h Host) Lock(name string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.planted(t.link(), above.open); err != nil {
+	if err := t.planted(above.open); err != nil {
 		closeHandle(t.Handle)
 		return nil, fmt.Errorf("%s %w", path, err)
 	}
@@ -512,7 +512,7 @@ func (h Host) OpenLog(name string) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if t.planted(t.link(), above.open) == nil && t.links == 1 {
+		if t.planted(above.open) == nil && t.links == 1 {
 			return t.file(path), nil
 		}
 		err = t.remove() // of a file with more names this one only
