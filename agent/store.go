@@ -231,6 +231,30 @@ func (s Store) WritePolicy(p Policy) error {
 	return s.write(PolicyFile, b.Bytes(), 0o640, s.UID)
 }
 
+// Own gives the files to UID and GID after the account of the services has become
+// another one, which could not read them. What is root's, or has another name
+// too, is left alone.
+func (s Store) Own() error {
+	var errs []error
+	for _, name := range []string{CodeFile, RequestFile, IDFile, TokenFile, CAFile, PolicyFile} {
+		f, err := s.open(name, os.O_RDONLY)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			var info fs.FileInfo
+			if info, err = f.Stat(); err == nil && links(info) == 1 && owner(info) > 0 && owner(info) != s.UID {
+				err = f.Chown(s.UID, s.GID)
+			}
+			if cerr := f.Close(); err == nil {
+				err = cerr
+			}
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
 // Forget removes all that makes the agent an activated one, and what is left of
 // an activation that was not finished. It reports whether there was anything.
 func (s Store) Forget() (found bool, err error) {

@@ -201,6 +201,38 @@ func TestStorePlanted(t *testing.T) {
 	}
 }
 
+// Another account for the services gets the files, and nothing else.
+func TestStoreOwn(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root gives files away")
+	}
+	s := newStore(t)
+	s.UID, s.GID = 3, 4
+	s.fill(t)
+	s.UID = 5
+	in := func(name string) string { return filepath.Join(s.Root.Name(), name) }
+	roots, twice := in("root's"), in("twice")
+	if err := errors.Join(
+		os.WriteFile(roots, nil, 0o600), os.Remove(in(CodeFile)), os.Rename(roots, in(CodeFile)),
+		os.WriteFile(twice, nil, 0o600), os.Chown(twice, 6, 6), os.Remove(in(TokenFile)), os.Link(twice, in(TokenFile)),
+		os.Remove(in(PolicyFile)), os.Symlink(twice, in(PolicyFile)), os.Remove(in(RequestFile)),
+	); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Own(); err == nil || strings.Count(err.Error(), "\n") != 0 || !strings.Contains(err.Error(), PolicyFile) {
+		t.Errorf("error is %v, want one about the link", err)
+	}
+	const want = `activation_code -rw------- a a
+agent_activation.cfg -rw-r----- a e
+agent_ca.pem -rw-r----- f e
+agent_id.cfg -rw-r----- f e
+agent_token -rw------- g g
+policy.json Lrwxrwxrwx a a`
+	if got := s.names(t); got != want {
+		t.Errorf("files are\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestStoreErase(t *testing.T) {
 	s := newStore(t)
 	s.fill(t)

@@ -25,6 +25,15 @@ func tryLock(dir *os.File) (busy bool, err error) {
 	return false, lerr
 }
 
+// owner is the id of a file's owner, -1 if it is not known.
+func owner(info fs.FileInfo) int {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return -1
+	}
+	return int(st.Uid)
+}
+
 // links is the number of names that a file has.
 func links(info fs.FileInfo) uint64 {
 	st, ok := info.Sys().(*syscall.Stat_t)

@@ -137,8 +137,24 @@ policy.json ilo-ven:ilo-ven 640
 		calls := h.calls("/heartbeat")
 		return strings.Contains(string(calls[len(calls)-1].Body), `"policy_version":"8"`)
 	})
+	equal(t, "connectivity", h.Run(t, agentBin, "connectivity-test").OK(t), server+" can be reached\n")
+
+	// The administrator's own account takes the place of the package's.
+	h.Run(t, "useradd", "-r", "-U", "agent").OK(t)
+	h.Env(t, []string{"VEN_NONPRIV_USER=agent"}, "/opt/illumio_ven/bin/vpkg-hook.real", "post-install", "--format", "rpm", "--", "2").OK(t)
+	h.ctl(0, "restart")
+	beats := len(h.calls("/heartbeat"))
+	h.await("heartbeat of another account", func() bool { return len(h.calls("/heartbeat")) > beats+1 })
+	equal(t, "files of another account", h.files(), `agent_activation.cfg root:ilo-ven 640
+agent_ca.pem agent:ilo-ven 640
+agent_id.cfg agent:ilo-ven 640
+agent_token agent:ilo-ven 600
+policy.json agent:ilo-ven 640
+`)
 	h.ctl(0, "stop")
-	equal(t, "goodbyes", len(h.calls("/goodbye")), 1)
+	if n := len(h.calls("/goodbye")); n < 2 {
+		t.Errorf("%d goodbyes, want one for the restart and one for the stop", n)
+	}
 	h.noCode()
 
 	equal(t, "deactivate", h.Run(t, agentBin, "deactivate").OK(t), "The VEN has been deactivated\n")

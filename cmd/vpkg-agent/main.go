@@ -7,14 +7,14 @@
 //	vpkg-agent component NAME runs the component NAME
 //	vpkg-agent monitor FOLDER supervises the components, where there is no systemd;
 //	                          its lock and their states are in FOLDER
-//	vpkg-agent connectivity-test
-//	                          tries to reach the server
 //	vpkg-agent report         writes the support report
 //	vpkg-agent version        prints the version of the product
 //	vpkg-agent activate       makes the host an agent of a server, with the options
 //	                          that --help lists
 //	vpkg-agent deactivate     ends that; with --no-apply it leaves the firewall as it
 //	                          is, for those who are about to change it themselves
+//	vpkg-agent connectivity-test
+//	                          tries to reach the server
 //
 // What it has to know it reads from the hook's configuration, etc/hook.json
 // beside the folder of the program.
@@ -83,6 +83,10 @@ func parse(args []string) (command, error) {
 		return func(ctx context.Context, config hooks.Config, _ variables, c console) error {
 			return deactivate(ctx, config, len(args) == 0, c)
 		}, nil
+	case name == "connectivity-test" && len(args) == 0:
+		return func(ctx context.Context, config hooks.Config, _ variables, c console) error {
+			return connect(ctx, config, c)
+		}, nil
 	case name == "component" && len(args) == 1:
 		return func(ctx context.Context, config hooks.Config, _ variables, _ console) error {
 			return runComponent(ctx, config, args[0])
@@ -91,8 +95,6 @@ func parse(args []string) (command, error) {
 		return func(ctx context.Context, config hooks.Config, _ variables, _ console) error {
 			return runMonitor(ctx, config, platform.Runtime(args[0]))
 		}, nil
-	case name == "connectivity-test" && len(args) == 0:
-		return reach, nil
 	case name == "report" && len(args) == 0:
 		return report, nil
 	case name == "version" && len(args) == 0:

@@ -13,6 +13,20 @@ import (
 // managerName is the component that speaks to the server.
 const managerName = "venAgentMgr"
 
+// own gives the files of the activation to the account of the services, which
+// need not be the one that they were written for.
+func own(ctx context.Context, config hooks.Config) error {
+	a, closeRoot, err := openActivator(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer closeRoot()
+	if a.Store.UID < 0 {
+		return nil
+	}
+	return a.Store.Own()
+}
+
 // manage is the work of the manager.
 func manage(ctx context.Context, config hooks.Config, log *slog.Logger) error {
 	a, closeRoot, err := openActivator(ctx, config)

@@ -24,6 +24,9 @@ func watch(ctx context.Context, config hooks.Config, log *slog.Logger) error {
 		return err
 	}
 	defer root.Close() // only opened
+	if err := own(ctx, config); err != nil {
+		log.Warn("the manager may not be able to read its files", "error", err)
+	}
 	events := &agent.LogFile{Root: root, Name: eventLog}
 	defer events.Close() // every event was written or complained about
 	p := platform.Product{Config: config, Sys: hooks.Host{}, Log: log, Stdout: io.Discard, Stderr: io.Discard}
