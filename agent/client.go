@@ -127,16 +127,6 @@ func ReadCertificates(name string) ([]byte, error) {
 // Close closes what is open to the server.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Reach asks the server for nothing. Any answer but that of a server in trouble
-// says that it can be reached, and that its certificate is good.
-func (c *Client) Reach(ctx context.Context) error {
-	err := c.do(ctx, request{method: http.MethodGet, path: "/", want: http.StatusOK})
-	if e, ok := errors.AsType[*ServerError](err); ok && e.Status >= 400 && e.Status < 500 {
-		return nil
-	}
-	return err
-}
-
 // Activate makes the host an agent. A code that the server refuses is ErrCode.
 func (c *Client) Activate(ctx context.Context, r ActivateRequest) (Activation, error) {
 	var a Activation

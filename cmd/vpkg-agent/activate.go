@@ -216,35 +216,6 @@ func deactivate(ctx context.Context, config hooks.Config, applies bool, c consol
 	return apply(context.WithoutCancel(ctx), config)
 }
 
-// connect is `vpkg-agent connectivity-test`.
-func connect(ctx context.Context, config hooks.Config, c console) error {
-	a, closeRoot, err := openActivator(ctx, config)
-	if err != nil {
-		return err
-	}
-	defer closeRoot()
-	settings, _, err := a.Store.Config()
-	if errors.Is(err, fs.ErrNotExist) {
-		return errors.New("no server is named yet: activate first")
-	}
-	if err != nil {
-		return err
-	}
-	client, err := agent.NewClient(settings, config.Version)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	if settings.Insecure {
-		c.warn("INSECURE: the certificate of %s is not checked", settings.Server)
-	}
-	if err := client.Reach(ctx); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(c.out, "%s can be reached\n", settings.Server)
-	return err
-}
-
 // apply has the hook put in force what is in the data folder now.
 func apply(ctx context.Context, config hooks.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)

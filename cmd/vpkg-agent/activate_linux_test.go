@@ -137,7 +137,7 @@ policy.json ilo-ven:ilo-ven 640
 		calls := h.calls("/heartbeat")
 		return strings.Contains(string(calls[len(calls)-1].Body), `"policy_version":"8"`)
 	})
-	equal(t, "connectivity", h.Run(t, agentBin, "connectivity-test").OK(t), server+" can be reached\n")
+	equal(t, "connectivity", h.Run(t, agentBin, "connectivity-test").OK(t), server+" answers\n")
 
 	// The administrator's own account takes the place of the package's.
 	h.Run(t, "useradd", "-r", "-U", "agent").OK(t)

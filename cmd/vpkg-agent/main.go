@@ -84,9 +84,7 @@ func parse(args []string) (command, error) {
 			return deactivate(ctx, config, len(args) == 0, c)
 		}, nil
 	case name == "connectivity-test" && len(args) == 0:
-		return func(ctx context.Context, config hooks.Config, _ variables, c console) error {
-			return connect(ctx, config, c)
-		}, nil
+		return reach, nil
 	case name == "component" && len(args) == 1:
 		return func(ctx context.Context, config hooks.Config, _ variables, _ console) error {
 			return runComponent(ctx, config, args[0])

@@ -35,6 +35,9 @@ func reach(ctx context.Context, config hooks.Config, _ variables, c console) err
 		return err
 	}
 	defer client.Close()
+	if settings.Insecure {
+		c.warn("INSECURE: the certificate of %s is not checked", settings.Server)
+	}
 	if err := client.Reach(ctx); err != nil {
 		return err
 	}
