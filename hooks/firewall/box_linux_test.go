@@ -3,6 +3,7 @@ package firewall
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -82,6 +83,7 @@ func needBox(t *testing.T) {
 // local is the box as a System.
 type local struct {
 	hide []string // programs that are not there
+	fail string   // how a command begins that fails
 
 	killAt  int    // the effect, from 1, at which everything ends; 0 for never
 	effects int    // that were done, and the one that was not
@@ -108,6 +110,9 @@ func (l *local) killed() bool { return l.last != "" }
 func (l *local) Run(ctx context.Context, argv ...string) (out string, err error) {
 	if slices.Contains(l.hide, argv[0]) {
 		return "", &exec.Error{Name: argv[0], Err: exec.ErrNotFound}
+	}
+	if l.fail != "" && strings.HasPrefix(strings.Join(argv, " "), l.fail) {
+		return "", errors.New("exit status 1")
 	}
 	run := func() error {
 		var stdout, stderr bytes.Buffer

@@ -29,7 +29,7 @@ func (f *Firewall) Enforce(ctx context.Context, p Policy) error {
 	if err := f.enforceNft(ctx, h, p, names); err != nil {
 		return err
 	}
-	return f.strip(ctx, nil)
+	return f.strip(ctx, false)
 }
 
 func (f *Firewall) enforceNft(ctx context.Context, h *host, p Policy, names []string) error {
@@ -117,19 +117,7 @@ func (f *Firewall) enforceIPTables(ctx context.Context, p Policy) error {
 			return err
 		}
 	}
-	expected := map[string]string{}
-	for _, l := range loads {
-		var cur table
-		if v := h.view(l.tool.view); v != nil {
-			cur = v.x
-		}
-		after := cur.stripped()
-		for _, name := range builtin {
-			after.chain(name).policy = l.want.chain(name).policy
-		}
-		expected[l.tool.view] = after.normal(false)
-	}
-	if err := f.record(h, expected); err != nil {
+	if err := f.record(h, h.emptied()); err != nil {
 		return err
 	}
 	for i, l := range loads {
@@ -140,7 +128,7 @@ func (f *Firewall) enforceIPTables(ctx context.Context, p Policy) error {
 			return fmt.Errorf("policy %q: %w", p.Version, err)
 		}
 	}
-	return f.strip(ctx, expected)
+	return f.strip(ctx, true)
 }
 
 // replace makes the filter table of an iptables view into want.
@@ -165,34 +153,39 @@ func (f *Firewall) undo(ctx context.Context, h *host, tool *xtool) error {
 	return f.replace(ctx, now, tool, old, false)
 }
 
-// strip empties the host's filter rules in all views but those of skip, after
-// writing down what will be left. Everything is read again just before: other
-// programs may have added to their chains since.
-func (f *Firewall) strip(ctx context.Context, skip map[string]string) error {
-	var errs error
+// emptied is what is compared of each view when the host's rules are gone.
+func (h *host) emptied() map[string]string {
+	out := map[string]string{}
+	for _, v := range h.views {
+		if v.tool == nil {
+			out[v.name] = v.n.strip().normal()
+			continue
+		}
+		t := v.x.stripped()
+		out[v.name] = t.normal(false)
+	}
+	return out
+}
+
+// strip empties the host's filter rules in all views, after writing down what
+// will be left; those of iptables that are ours are left out on demand.
+// Everything is read again just before: other programs may have added to their
+// chains since.
+func (f *Firewall) strip(ctx context.Context, keepOurs bool) error {
 	for try := 0; ; try++ {
 		h, err := f.look(ctx)
 		if err != nil {
 			return err
 		}
-		expected := map[string]string{}
-		for _, v := range h.views {
-			if _, ok := skip[v.name]; ok {
-				expected[v.name] = v.normal()
-			} else if v.tool != nil {
-				t := v.x.stripped()
-				expected[v.name] = t.normal(false)
-			} else {
-				expected[v.name] = v.n.strip().normal()
-			}
-		}
+		expected := h.emptied()
 		if err := f.record(h, expected); err != nil {
 			return err
 		}
-		errs = nil
 		clean := true
+		var errs error
 		for _, v := range h.views {
-			if v.normal() == expected[v.name] {
+			ours := v.tool != nil && v.x.hasOwn()
+			if ours && keepOurs || !ours && v.normal() == expected[v.name] {
 				continue
 			}
 			clean = false
@@ -200,14 +193,14 @@ func (f *Firewall) strip(ctx context.Context, skip map[string]string) error {
 				errs = errors.Join(errs, fmt.Errorf("emptying %s: %w", v.name, err))
 			}
 		}
-		if clean {
+		switch {
+		case clean:
 			return nil // also what was read again after the last change
-		}
-		if try == 3 {
-			if errs == nil {
-				errs = errors.New("the host's filter rules come back: another program sets them again")
-			}
+		case try < 3:
+		case errs != nil:
 			return errs
+		default:
+			return errors.New("the host's filter rules come back: another program sets them again")
 		}
 	}
 }
@@ -242,7 +235,7 @@ func (f *Firewall) Drop(ctx context.Context) error {
 
 // Open lets everything pass: no filter rules of the host's and none of ours.
 func (f *Firewall) Open(ctx context.Context) error {
-	if err := f.strip(ctx, nil); err != nil {
+	if err := f.strip(ctx, false); err != nil {
 		return err
 	}
 	return f.Drop(ctx)

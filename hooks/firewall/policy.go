@@ -299,6 +299,9 @@ func (t *table) add(line string) error {
 		}
 	}
 	for _, target := range targets(rule) {
+		if isOwn(target) && t.index(target) < 0 {
+			return fmt.Errorf("chain %q is not declared above", target)
+		}
 		if !slices.Contains(builtinTargets, target) && !isOwn(target) {
 			return fmt.Errorf("the target %q is neither built in nor a chain whose name begins with %s", target, ownPrefix)
 		}

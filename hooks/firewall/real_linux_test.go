@@ -12,6 +12,13 @@ import (
 var scenarios = slices.Concat([]scenario{
 	{"life", testLife, false},
 	{"tampered", testTampered, false},
+	{"refused", testRefused, false},
+	{"late-failure", testLateFailure, false},
+	{"ends", testEnds, false},
+	{"boot", testBoot, false},
+	{"unsavable", testUnsavable, false},
+	{"sets", testSets, true},
+	{"watch", testWatch, false},
 }, killed(), traffic())
 
 func killed() []scenario {

@@ -254,12 +254,16 @@ func mergeForeign(want, cur []string, last bool) []string {
 }
 
 // normal is the filter table's text without counters, order of chains, and what
-// is other programs' or, unless own, ours. An empty table is the same as none.
+// is other programs' or, unless own, ours, which policies are beside our chains.
+// An empty table is the same as none.
 func (t *table) normal(own bool) string {
-	skip := func(name string) bool { return isForeign(name) || !own && isOwn(name) }
+	x := *t
+	if !own {
+		x = t.withoutOwn()
+	}
 	var lines []string
-	for _, c := range t.chains {
-		if skip(c.name) {
+	for _, c := range x.chains {
+		if isForeign(c.name) {
 			continue
 		}
 		var b strings.Builder
@@ -267,7 +271,7 @@ func (t *table) normal(own bool) string {
 			b.WriteString(":" + c.name + " " + c.policy + "\n")
 		}
 		for _, r := range c.rules {
-			if !jumpsTo(r, skip) {
+			if !jumpsTo(r, isForeign) {
 				b.WriteString("-A " + c.name + " " + r + "\n")
 			}
 		}
