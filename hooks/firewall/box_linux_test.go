@@ -125,7 +125,7 @@ func (l *local) Run(ctx context.Context, argv ...string) (out string, err error)
 		out = stdout.String()
 		return err
 	}
-	looks := []string{"-V", "-S", "-t", "list", "save", "--test", "-c", "-s"}
+	looks := []string{"-V", "-w", "-t", "list", "save", "--test", "-c", "-s"}
 	if len(argv) == 1 || slices.Contains(looks, argv[1]) {
 		if l.killed() && l.killAt != 0 {
 			return "", errKilled
@@ -183,7 +183,7 @@ func rules(t *testing.T) string {
 		}
 		b.WriteString("== " + tool + "\n" + plain(sh(t, tool+" 2>/dev/null")))
 	}
-	for line := range strings.Lines(sh(t, "nft list tables")) {
+	for line := range strings.Lines(sh(t, "nft list tables | sort")) {
 		w := strings.Fields(line)
 		text := sh(t, "nft -s list table "+w[1]+" "+w[2])
 		if w[1] != "inet" && slices.Contains(xtablesTables, w[2]) && !strings.Contains(text, "chain native") {

@@ -29,7 +29,14 @@ func (f *Firewall) Enforce(ctx context.Context, p Policy) error {
 	if err := f.enforceNft(ctx, h, p, names); err != nil {
 		return err
 	}
-	return f.strip(ctx, false)
+	return inForceBut(f.strip(ctx, false))
+}
+
+func inForceBut(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("the policy is in force, but rules of the host's are too: %w", err)
 }
 
 func (f *Firewall) enforceNft(ctx context.Context, h *host, p Policy, names []string) error {
@@ -72,7 +79,7 @@ func (f *Firewall) checkIPTables(ctx context.Context, p Policy) ([]load, error) 
 		{"ip", "iptables", "IPv4", p.IPv4}, {"ip6", "ip6tables", "IPv6", p.IPv6},
 	} {
 		i := slices.IndexFunc(tools, func(t xtool) bool { return t.family == part.family && t.legacy == legacy })
-		_, err := f.Sys.Run(ctx, part.program, "-S")
+		_, err := f.Sys.Run(ctx, part.program, "-w", "-S")
 		if i < 0 || err != nil {
 			if part.family == "ip" {
 				return nil, ErrNoFilter
@@ -128,7 +135,7 @@ func (f *Firewall) enforceIPTables(ctx context.Context, p Policy) error {
 			return fmt.Errorf("policy %q: %w", p.Version, err)
 		}
 	}
-	return f.strip(ctx, true)
+	return inForceBut(f.strip(ctx, true))
 }
 
 // replace makes the filter table of an iptables view into want.

@@ -82,7 +82,7 @@ func (f *Firewall) form(ctx context.Context) (string, error) {
 	if nft == nil {
 		return FormatNft, nil
 	}
-	_, iptables := f.Sys.Run(ctx, "iptables", "-S")
+	_, iptables := f.Sys.Run(ctx, "iptables", "-w", "-S") // -w waits for the lock of the legacy ones
 	switch {
 	case iptables == nil:
 		return FormatIPTables, nil

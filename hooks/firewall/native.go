@@ -137,38 +137,31 @@ func (l listing) strip() listing {
 // rules and policies that they have in l. Only those chains are touched, so that
 // sets keep what they learned, and chains their place in the list.
 func (l listing) filterText(family, name string) string {
-	var b strings.Builder
+	out := []string{}
 	for _, c := range l.blocks {
 		if c.filters() {
-			b.WriteString("flush chain " + family + " " + name + " " + c.name + "\n")
+			out = append(out, "flush chain "+family+" "+name+" "+c.name)
 		}
 	}
-	b.WriteString("table " + family + " " + name + " {\n")
+	out = append(out, "table "+family+" "+name+" {")
 	for _, c := range l.blocks {
 		if c.filters() {
-			b.WriteString(strings.Join(c.lines, "\n") + "\n")
+			out = append(out, c.lines...)
 		}
 	}
-	b.WriteString("}\n")
-	return b.String()
+	return strings.Join(append(out, "}\n"), "\n")
 }
 
 // normal is the listing's text without what changes by itself and without base
 // chains that do not filter.
 func (l listing) normal() string {
-	var b strings.Builder
-	for _, line := range l.head {
-		b.WriteString(line + "\n")
-	}
+	out := slices.Clone(l.head)
 	for _, c := range l.blocks {
-		if c.base() != "" && !c.filters() {
-			continue
-		}
-		for _, line := range c.stable() {
-			b.WriteString(line + "\n")
+		if c.base() == "" || c.filters() {
+			out = append(out, c.stable()...)
 		}
 	}
-	return b.String()
+	return strings.Join(out, "\n")
 }
 
 // stable is the block without elements that rules add and time removes.

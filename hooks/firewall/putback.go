@@ -61,6 +61,9 @@ func (f *Firewall) putBack(ctx context.Context, set Set, alone func(name, normal
 			continue
 		}
 		v := h.view(p.View)
+		if i := slices.IndexFunc(h.others, func(v view) bool { return v.name == p.View }); i >= 0 {
+			v = &h.others[i] // a table of that name which is none of the host's filters now
+		}
 		if v == nil {
 			v = &view{name: p.View, tool: h.tool(p.View)}
 		}

@@ -235,13 +235,14 @@ func testTampered(t *testing.T) {
 		{"iptables-legacy", "iptables-legacy -N new", "", []string{"iptables-legacy"}},
 		{"nft, a rule", "nft add rule inet host out drop", "", []string{"nft inet host"}},
 		{"nft, a set", "nft add element inet host nets '{ 172.16.0.0/12 }'", "", []string{"nft inet host"}},
-		{"nft, the table", "nft delete table inet host", "", []string{"nft inet host"}},
+		{"nft, the table is gone", "nft delete table inet host", "", nil},
+		{"nft, the table is another one", "nft delete table inet host; nft add table inet host", "", []string{"nft inet host"}},
 		{"a foreign chain", "iptables-nft -N DOCKER-NEW; iptables-nft -I FORWARD -j DOCKER-NEW", "iptables-nft -D FORWARD -j DOCKER-NEW; iptables-nft -X DOCKER-NEW", nil},
 		{"what is learned", "nft add element inet host learned '{ 192.0.2.7 }'", "nft flush set inet host learned", nil},
 		{"an ipset is gone", "ipset destroy web; ipset destroy nets", "", nil},
 		{"ours", "nft delete table inet ILO-FILTER", "", nil},
 		// An empty view of iptables is what we left. Docker's chains are Docker's to make again.
-		{"all of nft", "nft flush ruleset", "", []string{"nft inet host"}},
+		{"all of nft", "nft flush ruleset", "", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			clean(t)
@@ -260,7 +261,7 @@ func testTampered(t *testing.T) {
 			if (state == after) != harmless {
 				t.Errorf("the state is the same: %v", state == after)
 			}
-			if len(c.left) == 0 {
+			if len(c.left) == 0 && c.name != "all of nft" {
 				if c.undo == "" {
 					back(t, f, set, before)
 					return

@@ -2,7 +2,6 @@ package firewall
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/vpkg/vpkg/hooks/tinyjson"
 )
 
 // A Set is what was saved of a host at one time.
@@ -28,7 +29,7 @@ type Part struct {
 	View  string `json:"view"` // "ipset", "iptables-nft", "nft inet filter"
 	File  string `json:"file"` // in the set's folder
 	Rules int    `json:"rules"`
-	Kept  bool   `json:"kept,omitempty"` // saved for people; was not touched and is not restored
+	Kept  bool   `json:"kept,omitempty"` // not taken over: nothing of it is put back, but ipsets that are missing
 }
 
 const (
@@ -51,7 +52,7 @@ func (f *Firewall) index() (index, error) {
 		return index{Next: 1}, nil
 	}
 	if err == nil {
-		err = json.Unmarshal(b, &x)
+		err = tinyjson.Unmarshal(b, &x)
 	}
 	if err != nil {
 		return index{}, fmt.Errorf("reading %s: %w", name, err)
@@ -60,7 +61,7 @@ func (f *Firewall) index() (index, error) {
 }
 
 func (f *Firewall) writeJSON(name string, v any) error {
-	b, err := json.MarshalIndent(v, "", "\t")
+	b, err := tinyjson.Marshal(v)
 	if err != nil {
 		return err
 	}
@@ -84,7 +85,7 @@ func (f *Firewall) LoadSet(id string) (Set, error) {
 	if err != nil {
 		return Set{}, err
 	}
-	if err := json.Unmarshal(b, &s); err != nil {
+	if err := tinyjson.Unmarshal(b, &s); err != nil {
 		return Set{}, fmt.Errorf("reading %s: %w", name, err)
 	}
 	if s.Format > setFormat {

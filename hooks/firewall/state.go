@@ -3,7 +3,6 @@ package firewall
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -11,6 +10,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/vpkg/vpkg/hooks/tinyjson"
 )
 
 // digest tells texts apart. It guards against accidents: whoever can write rules
@@ -38,7 +39,7 @@ func (f *Firewall) record(h *host, expected map[string]string) error {
 	for name, text := range expected {
 		a.Views[name] = digest(text)
 	}
-	b, err := json.MarshalIndent(a, "", "\t")
+	b, err := tinyjson.Marshal(a)
 	if err != nil {
 		return err
 	}
@@ -49,8 +50,8 @@ func (f *Firewall) record(h *host, expected map[string]string) error {
 }
 
 // Record takes the host's rules as they are now for what we left. It is called
-// after the host's own services were stopped on purpose, which may have taken
-// tables away.
+// after the host's own services were changed on purpose, which may have changed
+// tables.
 func (f *Firewall) Record(ctx context.Context) error {
 	h, err := f.look(ctx)
 	if err != nil {
@@ -59,8 +60,9 @@ func (f *Firewall) Record(ctx context.Context) error {
 	return f.record(h, nil)
 }
 
-// leftAlone says whether a view is as we left it. A view that is not there is
-// like an empty one.
+// leftAlone says whether a view is as we left it. One that is not there, or where
+// nothing is, counts as that: what we left let everything pass, and a service that
+// was stopped, or a start of the host, may have taken the tables away.
 func (f *Firewall) leftAlone() (func(name, normal string) bool, error) {
 	b, err := f.Sys.ReadFile(f.afterFile())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -70,15 +72,11 @@ func (f *Firewall) leftAlone() (func(name, normal string) bool, error) {
 		return nil, err
 	}
 	var a after
-	if err := json.Unmarshal(b, &a); err != nil {
+	if err := tinyjson.Unmarshal(b, &a); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", f.afterFile(), err)
 	}
 	return func(name, normal string) bool {
-		was, ok := a.Views[name]
-		if !ok {
-			was = digest("")
-		}
-		return was == digest(normal)
+		return normal == "" || a.Views[name] == digest(normal)
 	}, nil
 }
 

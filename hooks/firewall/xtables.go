@@ -176,38 +176,33 @@ func (t *table) foreignNames() []string {
 // ours decides is not left to others.
 func rebuild(cur, want table, ours bool) string {
 	kept := cur.kept()
-	var b strings.Builder
-	line := func(parts ...string) {
-		b.WriteString(strings.Join(parts, " "))
-		b.WriteByte('\n')
-	}
-	line("*filter")
+	out := []string{"*filter"}
 	for _, name := range builtin {
 		policy := "ACCEPT"
 		if i := want.index(name); i >= 0 && want.chains[i].policy != "-" {
 			policy = want.chains[i].policy
 		}
-		line(":"+name, policy, "[0:0]")
+		out = append(out, ":"+name+" "+policy+" [0:0]")
 	}
 	own := func(c chain) bool { return !slices.Contains(builtin, c.name) && !isForeign(c.name) && !kept[c.name] }
 	for _, c := range want.chains {
 		if own(c) {
-			line(":"+c.name, "- [0:0]") // makes or empties it
+			out = append(out, ":"+c.name+" - [0:0]") // makes or empties it
 		}
 	}
 	for _, name := range builtin {
-		line("-F", name)
+		out = append(out, "-F "+name)
 	}
 	var gone []string
 	for _, c := range cur.chains {
 		if own(c) && want.index(c.name) < 0 {
 			gone = append(gone, c.name)
-			line("-F", c.name)
+			out = append(out, "-F "+c.name)
 		}
 	}
 	for _, name := range builtin {
 		for _, r := range mergeForeign(want.chain(name).rules, cur.chain(name).rules, ours) {
-			line("-A", name, r)
+			out = append(out, "-A "+name+" "+r)
 		}
 	}
 	for _, c := range want.chains {
@@ -215,16 +210,15 @@ func rebuild(cur, want table, ours bool) string {
 			for _, r := range c.rules {
 				// A manager that went took its chains with it.
 				if !jumpsTo(r, func(name string) bool { return isForeign(name) && cur.index(name) < 0 }) {
-					line("-A", c.name, r)
+					out = append(out, "-A "+c.name+" "+r)
 				}
 			}
 		}
 	}
 	for _, name := range gone {
-		line("-X", name)
+		out = append(out, "-X "+name)
 	}
-	line("COMMIT")
-	return b.String()
+	return strings.Join(append(out, "COMMIT\n"), "\n")
 }
 
 // mergeForeign is want's rules with the jumps to other programs' chains that cur
@@ -261,24 +255,24 @@ func (t *table) normal(own bool) string {
 	if !own {
 		x = t.withoutOwn()
 	}
-	var lines []string
+	var chains []string
 	for _, c := range x.chains {
 		if isForeign(c.name) {
 			continue
 		}
-		var b strings.Builder
+		text := ""
 		if c.policy != "ACCEPT" {
-			b.WriteString(":" + c.name + " " + c.policy + "\n")
+			text = ":" + c.name + " " + c.policy + "\n"
 		}
 		for _, r := range c.rules {
 			if !jumpsTo(r, isForeign) {
-				b.WriteString("-A " + c.name + " " + r + "\n")
+				text += "-A " + c.name + " " + r + "\n"
 			}
 		}
-		lines = append(lines, b.String())
+		chains = append(chains, text)
 	}
-	slices.Sort(lines)
-	return strings.Join(lines, "")
+	slices.Sort(chains)
+	return strings.Join(chains, "")
 }
 
 // rules counts the host's own rules, and the policies that let not all pass.
@@ -294,18 +288,16 @@ func (t *table) rules() int {
 
 // render is the table in the form of iptables-save.
 func (t *table) render() string {
-	var b strings.Builder
-	b.WriteString("*filter\n")
+	out := []string{"*filter"}
 	for _, c := range t.chains {
-		b.WriteString(":" + c.name + " " + c.policy + " [0:0]\n")
+		out = append(out, ":"+c.name+" "+c.policy+" [0:0]")
 	}
 	for _, c := range t.chains {
 		for _, r := range c.rules {
-			b.WriteString("-A " + c.name + " " + r + "\n")
+			out = append(out, "-A "+c.name+" "+r)
 		}
 	}
-	b.WriteString("COMMIT\n")
-	return b.String()
+	return strings.Join(append(out, "COMMIT\n"), "\n")
 }
 
 // stripped is the table without the host's rules and without ours.
