@@ -270,7 +270,7 @@ func TestActivateAtOnce(t *testing.T) {
 func TestDeactivate(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		break_  func(s *agenttest.Server, a agent.Activator)
+		spoil  func(s *agenttest.Server, a agent.Activator)
 		warning string
 	}{
 		{"server there", func(*agenttest.Server, agent.Activator) {}, ""},
@@ -290,7 +290,7 @@ func TestDeactivate(t *testing.T) {
 			if err := a.Activate(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			tt.break_(s, a)
+			tt.spoil(s, a)
 			found, warning, err := a.Deactivate(t.Context())
 			if !found || err != nil {
 				t.Errorf("found %t, error %v", found, err)

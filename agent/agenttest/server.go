@@ -263,7 +263,7 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 func reply(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(v) // a client that is gone is none of our business
+	_ = json.NewEncoder(w).Encode(v) // a client that is gone is none of our business
 }
 
 func fail(w http.ResponseWriter, status int, sentence string) {
