@@ -270,7 +270,7 @@ func TestActivateAtOnce(t *testing.T) {
 func TestDeactivate(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		spoil  func(s *agenttest.Server, a agent.Activator)
+		spoil   func(s *agenttest.Server, a agent.Activator)
 		warning string
 	}{
 		{"server there", func(*agenttest.Server, agent.Activator) {}, ""},

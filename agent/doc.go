@@ -3,6 +3,8 @@
 // supervises them where there is no systemd.
 //
 // A component starts, says that it is ready, keeps a log and stops when it is
-// told to. What the components of a real agent do in between (policy, heartbeat,
-// flows) is not here.
+// told to. Manager is what one of them does in between: it activates the host,
+// reports to the server and takes its policies, in the protocol that
+// docs/protocol.md describes. Policies are put in force by package platform;
+// flows are not here.
 package agent
