@@ -1,15 +1,14 @@
 package hooks
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/vpkg/vpkg/hooks/tinyjson"
 )
 
 // ConfigVersion is the version of the configuration file that this package
@@ -116,13 +115,8 @@ func (m *Mode) UnmarshalText(b []byte) error {
 // error: hook and configuration are always of the same build.
 func ParseConfig(b []byte) (Config, error) {
 	var c Config
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
+	if err := tinyjson.Strict(b, &c); err != nil {
 		return Config{}, fmt.Errorf("hook configuration: %w", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return Config{}, fmt.Errorf("hook configuration: more text after byte %d", d.InputOffset())
 	}
 	if err := c.Validate(); err != nil {
 		return Config{}, err
@@ -135,7 +129,7 @@ func (c Config) Marshal() ([]byte, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	b, err := json.MarshalIndent(c, "", "  ")
+	b, err := tinyjson.Marshal(c)
 	return append(b, '\n'), err
 }
 

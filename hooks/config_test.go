@@ -64,9 +64,9 @@ func TestParseConfig(t *testing.T) {
 		t.Error(err)
 	}
 	for _, tc := range []struct{ in, want string }{
-		{"", "EOF"},
-		{good + "{}", "more text after byte"},
-		{strings.Replace(good, "format", "formats", 1), `unknown field "formats"`},
+		{"", "want an object, got the end"},
+		{good + "{}", "want the end"},
+		{strings.Replace(good, "format", "formats", 1), "formats: unknown field"},
 		{`{"folders":[{"mode":"0999"}]}`, `mode "0999": want octal digits`},
 		{`{"folders":[{"mode":"17777"}]}`, `mode "17777": want octal digits`},
 	} {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"slices"
 )
 
@@ -19,7 +18,7 @@ import (
 // what it was before the first start.
 type Ledger struct {
 	Sys    System
-	Log    *slog.Logger
+	Log    Logger
 	Path   string // of the file
 	Filter Filter // for steps of the kind Rules
 }

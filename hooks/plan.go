@@ -1,9 +1,10 @@
 package hooks
 
 import (
-	"encoding/json"
 	"path"
 	"slices"
+
+	"github.com/vpkg/vpkg/hooks/tinyjson"
 )
 
 // Plan lists what is to be done at an event, in order. It looks at nothing but
@@ -199,7 +200,7 @@ func appendDropIns(steps []Step, c Config, user string) []Step {
 }
 
 func planState(c Config, in Installed) Step {
-	b, err := json.MarshalIndent(in, "", "  ")
+	b, err := tinyjson.Marshal(in)
 	if err != nil {
 		panic(err) // a struct of strings always has a text
 	}

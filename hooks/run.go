@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"slices"
 )
 
@@ -20,7 +19,7 @@ import (
 //
 // The starts at the end of a plan are done when the event has been committed and
 // unlocked, for what is started calls the hook again. They are not undone.
-func Run(ctx context.Context, e Event, steps []Step, sys System, log *slog.Logger) error {
+func Run(ctx context.Context, e Event, steps []Step, sys System, log Logger) error {
 	if len(steps) == 0 && e.Action != Rollback && e.Phase != PostTrans {
 		return nil
 	}
@@ -331,7 +330,7 @@ func (r *run) forget() error {
 // Repair makes the folders of the configuration what they are to be, with no
 // journal: nothing that they were is worth keeping. The user is the
 // administrator's choice for the services; empty means the package's own.
-func Repair(ctx context.Context, c Config, user string, sys System, log *slog.Logger) error {
+func Repair(ctx context.Context, c Config, user string, sys System, log Logger) error {
 	h := host{sys, func(argv ...string) (string, error) { return sys.Run(ctx, argv...) }, log}
 	for _, s := range planFolders(c, user) {
 		do, _, need, err := h.look(s)

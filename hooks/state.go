@@ -1,12 +1,13 @@
 package hooks
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
+
+	"github.com/vpkg/vpkg/hooks/tinyjson"
 )
 
 // The files of the state folder, /var/lib/vpkg/NAME.
@@ -111,14 +112,14 @@ func readJSON(sys System, path string, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(b, v); err != nil {
+	if err := tinyjson.Unmarshal(b, v); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
 }
 
 func writeJSON(sys System, path string, v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
+	b, err := tinyjson.Marshal(v)
 	if err != nil {
 		return err
 	}

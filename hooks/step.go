@@ -3,7 +3,6 @@ package hooks
 import (
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"path"
 	"strings"
 )
@@ -106,7 +105,7 @@ func (s Step) String() string {
 type host struct {
 	System
 	exec func(argv ...string) (string, error) // System's Run
-	log  *slog.Logger
+	log  Logger
 }
 
 // look finds out whether the step has anything to do, and what would undo it:

@@ -47,6 +47,14 @@ type System interface {
 	Lock(path string) (unlock func(), err error)
 }
 
+// A Logger takes what happens, as a *slog.Logger does. (Log/slog has encoding/json
+// in it, and both together are a seventh of the hook.)
+type Logger interface {
+	Info(msg string, args ...any)  // keys and values
+	Warn(msg string, args ...any)  // what a person should see
+	Error(msg string, args ...any) // what failed
+}
+
 // An Attr is what a file system keeps about a file besides its content.
 type Attr struct {
 	Mode     fs.FileMode // type and permission bits

@@ -2,7 +2,6 @@ package platform
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"path"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/vpkg/vpkg/hooks"
 	"github.com/vpkg/vpkg/hooks/firewall"
+	"github.com/vpkg/vpkg/hooks/tinyjson"
 )
 
 // A Check is one thing that `vpkg-hook check-env` looked at.
@@ -54,7 +54,7 @@ func (p Product) checkEnv(ctx context.Context, around hooks.Surroundings, asJSON
 		}
 	}
 	if asJSON {
-		b, err := json.MarshalIndent(checks, "", "  ")
+		b, err := tinyjson.Marshal(checks)
 		if err != nil {
 			return p.fail("check-env", err)
 		}

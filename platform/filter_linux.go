@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"path"
 
 	"github.com/vpkg/vpkg/hooks"
@@ -26,7 +25,7 @@ type filter struct {
 	sys hooks.System
 }
 
-func newFilter(sys hooks.System, state string, log *slog.Logger) filter {
+func newFilter(sys hooks.System, state string, log hooks.Logger) filter {
 	return filter{&firewall.Firewall{Sys: sys, Dir: path.Join(state, "firewall"), Log: log}, sys}
 }
 

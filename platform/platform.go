@@ -2,7 +2,6 @@ package platform
 
 import (
 	"io"
-	"log/slog"
 
 	"github.com/vpkg/vpkg/hooks"
 )
@@ -38,7 +37,7 @@ type Product struct {
 	Config hooks.Config
 	RunDir string       // of the supervisor, where there is no systemd; empty means /run/NAME
 	Sys    hooks.System // the host
-	Log    *slog.Logger // warnings are shown to who called
+	Log    hooks.Logger // warnings are shown to who called
 	Stdout io.Writer
 	Stderr io.Writer
 }

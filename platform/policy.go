@@ -1,7 +1,6 @@
 package platform
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/vpkg/vpkg/hooks"
 	"github.com/vpkg/vpkg/hooks/firewall"
+	"github.com/vpkg/vpkg/hooks/tinyjson"
 )
 
 // PolicyFile is where the agent's manager puts what the server sent, inside of
@@ -86,7 +86,7 @@ func received(data string) (*Policy, error) {
 		return nil, err
 	}
 	var p Policy
-	if err := json.Unmarshal(b, &p); err != nil {
+	if err := tinyjson.Unmarshal(b, &p); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return &p, nil
@@ -103,7 +103,7 @@ func stored(sys hooks.System, file string) (*Policy, error) {
 		return nil, err
 	}
 	var p Policy
-	if err := json.Unmarshal(b, &p); err != nil {
+	if err := tinyjson.Unmarshal(b, &p); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return &p, nil
@@ -120,7 +120,7 @@ func removeFile(sys hooks.System, file string) error {
 
 // writeJSON writes v for root alone.
 func writeJSON(sys hooks.System, file string, v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
+	b, err := tinyjson.Marshal(v)
 	if err != nil {
 		return err
 	}

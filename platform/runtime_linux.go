@@ -1,13 +1,14 @@
 package platform
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/vpkg/vpkg/hooks/tinyjson"
 )
 
 // ErrSupervised is the error of Lock when a supervisor is running.
@@ -94,7 +95,7 @@ func (r Runtime) lock(name string, cmd int) (*os.File, error) {
 // WriteStates writes how the components are doing. A reader sees the old states
 // or the new ones.
 func (r Runtime) WriteStates(states []ComponentState) error {
-	b, err := json.MarshalIndent(states, "", "  ")
+	b, err := tinyjson.Marshal(states)
 	if err != nil {
 		return err
 	}
@@ -115,7 +116,7 @@ func (r Runtime) States() ([]ComponentState, error) {
 		return nil, err
 	}
 	var states []ComponentState
-	if err := json.Unmarshal(b, &states); err != nil {
+	if err := tinyjson.Unmarshal(b, &states); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", filepath.Join(string(r), statesFile), err)
 	}
 	return states, nil

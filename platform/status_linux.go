@@ -2,10 +2,11 @@ package platform
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/vpkg/vpkg/hooks/tinyjson"
 )
 
 // A supervisor keeps components running. The functions given to start and stop
@@ -87,7 +88,7 @@ func (p Product) status(ctx context.Context, s supervisor, asJSON bool) int {
 		Components: states,
 	}
 	if asJSON {
-		b, err := json.MarshalIndent(status, "", "  ")
+		b, err := tinyjson.Marshal(status)
 		if err != nil {
 			return p.fail("status", err)
 		}

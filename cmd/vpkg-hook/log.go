@@ -1,14 +1,14 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/vpkg/vpkg/hooks"
 )
@@ -38,41 +38,53 @@ func redacted(w io.Writer, codes map[string]string) io.Writer {
 // openLog gives a log that writes everything to the file, without the activation
 // code, and warnings to stderr. Errors are main's to show. Where the file cannot
 // be written, stderr alone has to do.
-func openLog(file string, codes map[string]string, stderr io.Writer) (log *slog.Logger, closeLog func()) {
-	warnings := console{w: stderr}
+func openLog(file string, codes map[string]string, stderr io.Writer) (log logger, closeLog func()) {
+	log = logger{file: io.Discard, console: stderr}
 	if os.Geteuid() > 0 { // who may not write it only looks
-		return slog.New(warnings), func() {}
+		return log, func() {}
 	}
 	f, err := openPrivate(file)
 	if err != nil {
-		log := slog.New(warnings)
 		log.Warn("there is no log", "error", err)
 		return log, func() {}
 	}
-	everything := slog.NewTextHandler(redacted(f, codes), nil)
-	return slog.New(slog.NewMultiHandler(everything, warnings)), func() { f.Close() }
+	log.file = redacted(f, codes)
+	return log, func() { f.Close() }
 }
 
-// A console shows warnings as a person reads them.
-type console struct{ w io.Writer }
+// A logger is the hook's.
+type logger struct{ file, console io.Writer }
 
-// Enabled says that warnings are shown.
-func (console) Enabled(_ context.Context, l slog.Level) bool { return l == slog.LevelWarn }
+// Info writes to the file alone.
+func (l logger) Info(msg string, args ...any) { l.write("INFO", msg, args) }
 
-// Handle writes one line.
-func (c console) Handle(_ context.Context, r slog.Record) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "vpkg-hook: warning: %s", r.Message)
-	r.Attrs(func(a slog.Attr) bool {
-		fmt.Fprintf(&b, ", %s %v", a.Key, a.Value)
-		return true
-	})
-	_, err := io.WriteString(c.w, b.String()+"\n")
-	return err
+// Warn also shows it to who called.
+func (l logger) Warn(msg string, args ...any) {
+	l.write("WARN", msg, args)
+	b := fmt.Appendf(nil, "vpkg-hook: warning: %s", msg)
+	for i := 0; i+1 < len(args); i += 2 {
+		b = fmt.Appendf(b, ", %v %v", args[i], args[i+1])
+	}
+	fmt.Fprintf(l.console, "%s\n", b)
 }
 
-// WithAttrs is not used: the hook's messages have all their attributes.
-func (c console) WithAttrs([]slog.Attr) slog.Handler { return c }
+// Error writes to the file: the error itself is shown where it ends up.
+func (l logger) Error(msg string, args ...any) { l.write("ERROR", msg, args) }
 
-// WithGroup is not used.
-func (c console) WithGroup(string) slog.Handler { return c }
+// write writes a line as slog.TextHandler does.
+func (l logger) write(level, msg string, args []any) {
+	b := fmt.Appendf(nil, "time=%s level=%s msg=%s", time.Now().Format("2006-01-02T15:04:05.000Z07:00"), level, quoted(msg))
+	for i := 0; i+1 < len(args); i += 2 {
+		b = fmt.Appendf(b, " %v=%s", args[i], quoted(fmt.Sprint(args[i+1])))
+	}
+	fmt.Fprintf(l.file, "%s\n", b) // there is nobody to tell if the log cannot be written
+}
+
+// quoted quotes what would not be one word.
+func quoted(s string) string {
+	odd := func(r rune) bool { return r <= ' ' || r == '"' || r == '=' || !strconv.IsPrint(r) }
+	if s == "" || strings.ContainsFunc(s, odd) {
+		return strconv.Quote(s)
+	}
+	return s
+}

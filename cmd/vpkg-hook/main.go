@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,7 +81,9 @@ func product(ctx context.Context, args []string, codes map[string]string, stdout
 	log, closeLog := openLog(c.LogFile(), codes, stderr)
 	defer closeLog()
 	p := platform.Product{Config: c, Sys: system(hostFor(c, nil)), Log: log, Stdout: stdout, Stderr: stderr}
-	return p.Run(ctx, args)
+	status := p.Run(ctx, args)
+	log.Info("done", "args", args, "status", status, "cpu", cpu())
+	return status
 }
 
 func version(stdout io.Writer) int {
@@ -113,7 +114,7 @@ func event(ctx context.Context, args []string, codes map[string]string, stderr i
 }
 
 // logged does what one call of a scriptlet means; the caller logs the error.
-func logged(ctx context.Context, args []string, c hooks.Config, host hooks.Host, codes map[string]string, log *slog.Logger) error {
+func logged(ctx context.Context, args []string, c hooks.Config, host hooks.Host, codes map[string]string, log hooks.Logger) error {
 	call, err := parse(args)
 	if err != nil {
 		return err
@@ -143,7 +144,7 @@ func logged(ctx context.Context, args []string, c hooks.Config, host hooks.Host,
 	if err != nil {
 		return err
 	}
-	log.Info("done", "phase", e.Phase)
+	log.Info("done", "phase", e.Phase, "cpu", cpu())
 	return nil
 }
 
@@ -190,7 +191,7 @@ func parse(args []string) (call, error) {
 }
 
 // choose adds to the event what environment and surroundings decide.
-func choose(ctx context.Context, e *hooks.Event, c hooks.Config, host hooks.Host, format string, log *slog.Logger) error {
+func choose(ctx context.Context, e *hooks.Event, c hooks.Config, host hooks.Host, format string, log hooks.Logger) error {
 	if c.EnvPrefix != "" {
 		name := c.EnvPrefix + "NONPRIV_USER"
 		if user := os.Getenv(name); user != "" {
@@ -217,7 +218,7 @@ func choose(ctx context.Context, e *hooks.Event, c hooks.Config, host hooks.Host
 
 // activation prepares what the variables ask for: INSTALL_ACTION=activate with a
 // server and a code. It never makes an installation fail.
-func activation(e *hooks.Event, c hooks.Config, sys hooks.System, codes map[string]string, log *slog.Logger) {
+func activation(e *hooks.Event, c hooks.Config, sys hooks.System, codes map[string]string, log hooks.Logger) {
 	if c.EnvPrefix == "" || e.Phase != hooks.PostInstall || e.Action == hooks.Rollback || os.Getenv(c.EnvPrefix+"INSTALL_ACTION") != "activate" {
 		return
 	}

@@ -89,7 +89,7 @@ func parseSockets(tcp, tcp6 string) []flow {
 	var sockets []socket
 	listen := map[uint16]bool{}
 	for _, text := range []string{tcp, tcp6} {
-		for line := range strings.Lines(text) {
+		for _, line := range lines(text) {
 			w := strings.Fields(line)
 			if len(w) < 4 {
 				continue

@@ -140,6 +140,8 @@ func appendTuple(b []byte, kind uint16, from, to endpoint) []byte {
 
 // appendAttr appends a struct nlattr {u16 len; u16 type}, its data and padding
 // to 4 bytes.
+//
+//go:noinline
 func appendAttr(b []byte, kind uint16, data []byte) []byte {
 	ne := binary.NativeEndian
 	b = ne.AppendUint16(b, uint16(unix.SizeofNlAttr+len(data)))

@@ -40,11 +40,11 @@ func inForceBut(err error) error {
 }
 
 func (f *Firewall) enforceNft(ctx context.Context, h *host, p Policy, names []string) error {
-	stale := slices.DeleteFunc(slices.Clone(h.own), func(name string) bool { return slices.Contains(names, name) })
+	stale := slices.DeleteFunc(slices.Clone(h.own), func(name string) bool { return has(names, name) })
 	if err := f.nft(ctx, p, replaceTables(names, stale, p.Nft), "-c"); err != nil {
 		return err
 	}
-	tracked := slices.Contains(stale, trackTable)
+	tracked := has(stale, trackTable)
 	if len(h.own) == 0 || tracked && len(h.own) == 1 {
 		if err := f.track(ctx, true); err != nil {
 			return err
@@ -119,7 +119,7 @@ func (f *Firewall) enforceIPTables(ctx context.Context, p Policy) error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(h.views, func(v view) bool { return v.x.hasOwn() }) {
+	if !slices.ContainsFunc(h.views, func(v *view) bool { return v.x.hasOwn() }) {
 		if err := f.track(ctx, false); err != nil {
 			return err
 		}
@@ -196,7 +196,7 @@ func (f *Firewall) strip(ctx context.Context, keepOurs bool) error {
 				continue
 			}
 			clean = false
-			if err := f.stripView(ctx, h, &v); err != nil {
+			if err := f.stripView(ctx, h, v); err != nil {
 				errs = errors.Join(errs, fmt.Errorf("emptying %s: %w", v.name, err))
 			}
 		}

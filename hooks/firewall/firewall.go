@@ -20,8 +20,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -41,11 +41,17 @@ type System interface {
 	Remove(path string) error // a file or an empty folder
 }
 
+// A Logger takes what a person should see, as a *slog.Logger does.
+type Logger interface {
+	Info(msg string, args ...any)
+	Warn(msg string, args ...any)
+}
+
 // A Firewall is the packet filter of a host.
 type Firewall struct {
 	Sys System
-	Dir string       // for root alone: saved sets and what was left in force
-	Log *slog.Logger // what a person should see; nil for nothing
+	Dir string // for root alone: saved sets and what was left in force
+	Log Logger // what a person should see; nil for nothing
 }
 
 // A Policy is the rules that a server wants in force, in one form or both.
@@ -114,15 +120,15 @@ func (f *Firewall) Check(ctx context.Context, p Policy) error {
 // tables, and takes out the stale ones. What comes before the text is on its first
 // line, so that the lines in nft's messages are the text's.
 func replaceTables(names, stale []string, text string) string {
-	var b strings.Builder
+	first := ""
 	for _, name := range names {
 		// Adding first makes the deletion right whether or not the table is there.
-		fmt.Fprintf(&b, "add table %s; delete table %[1]s; ", name)
+		first += "add table " + name + "; delete table " + name + "; "
 	}
 	for _, name := range stale {
-		fmt.Fprintf(&b, "delete table %s; ", name)
+		first += "delete table " + name + "; "
 	}
-	return b.String() + text
+	return first + text
 }
 
 // nft loads a transaction, or with "-c" only checks it.
@@ -159,3 +165,17 @@ func (f *Firewall) warn(msg string, args ...any) {
 		f.Log.Warn(msg, args...)
 	}
 }
+
+// lines are the lines of a text, without their ends. This, has and script
+// are no iterators, generics and builders because this package is in every hook
+// program, where each use of those is code of its own.
+func lines(text string) []string { return strings.Split(text, "\n") }
+
+//go:noinline
+func has(list []string, s string) bool { return slices.Contains(list, s) }
+
+// A script is text that is made line by line.
+type script struct{ text string }
+
+//go:noinline
+func (s *script) add(words ...string) { s.text += strings.Join(words, " ") + "\n" }

@@ -58,17 +58,21 @@ type host struct {
 	format  string
 	tools   []xtool
 	saves   []*xtool          // those whose views have tables of any kind
-	views   []view            // with filter rules of the host's, or a place for them
-	others  []view            // native tables that are not touched
+	views   []*view           // with filter rules of the host's, or a place for them
+	others  []*view           // native tables that are not touched
 	own     []string          // our native tables: "inet ILO-FILTER"
 	texts   map[string]string // of our native tables
 	foreign []string          // chains and tables of other programs
 	mixed   []string          // tables that cannot be saved, each as a sentence
 }
 
-func (h *host) view(name string) *view {
-	if i := slices.IndexFunc(h.views, func(v view) bool { return v.name == name }); i >= 0 {
-		return &h.views[i]
+func (h *host) view(name string) *view { return find(h.views, name) }
+
+func find(views []*view, name string) *view {
+	for _, v := range views {
+		if v.name == name {
+			return v
+		}
 	}
 	return nil
 }
@@ -100,7 +104,7 @@ func (f *Firewall) look(ctx context.Context) (*host, error) {
 		}
 	}
 	for _, view := range []string{"iptables-legacy", "ip6tables-legacy"} {
-		if tables, err := f.legacyTables(view); err == nil && slices.Contains(tables, "filter") && h.tool(view) == nil {
+		if tables, err := f.legacyTables(view); err == nil && has(tables, "filter") && h.tool(view) == nil {
 			h.foreign = append(h.foreign, "table filter of "+view+", whose programs are not installed")
 		}
 	}
@@ -152,7 +156,7 @@ func (f *Firewall) lookNative(ctx context.Context, h *host) (managed map[string]
 		return nil, fmt.Errorf("listing nft's tables: %w", err)
 	}
 	managed = map[string]bool{}
-	for line := range strings.Lines(list) {
+	for _, line := range lines(list) {
 		w := strings.Fields(line)
 		if len(w) != 3 || w[0] != "table" || w[1] != "inet" && w[1] != "ip" && w[1] != "ip6" {
 			continue // arp, bridge and netdev tables filter no packets of ours
@@ -160,20 +164,20 @@ func (f *Firewall) lookNative(ctx context.Context, h *host) (managed map[string]
 		name := w[1] + " " + w[2]
 		text, err := f.Sys.Run(ctx, "nft", "-s", "list", "table", w[1], w[2])
 		if err != nil {
-			if again, lerr := f.Sys.Run(ctx, "nft", "list", "tables"); lerr == nil && !strings.Contains(again+"\n", line) {
+			if again, lerr := f.Sys.Run(ctx, "nft", "list", "tables"); lerr == nil && !has(lines(again), line) {
 				continue // it went in between
 			}
 			return nil, fmt.Errorf("listing nft's table %s: %w", name, err)
 		}
-		v := view{name: "nft " + name}
+		v := &view{name: "nft " + name}
 		v.parse(text)
 		switch {
 		case isOwn(w[2]):
 			h.own = append(h.own, name)
 			h.texts[name] = text
-		case w[1] != "inet" && slices.Contains(xtablesTables, w[2]) && v.n.xtables():
+		case w[1] != "inet" && has(xtablesTables, w[2]) && v.n.xtables():
 			managed[name] = true
-			f.lookManaged(h, &v, w[1], w[2])
+			f.lookManaged(h, v, w[1], w[2])
 		case foreignTable(w[2]):
 			h.foreign = append(h.foreign, "table "+name)
 			h.others = append(h.others, v)
@@ -216,7 +220,7 @@ func (f *Firewall) lookManaged(h *host, v *view, family, table string) {
 		return
 	}
 	for _, b := range v.n.blocks {
-		if b.base() != "" && !slices.Contains(builtin, b.name) {
+		if b.base() != "" && !has(builtin, b.name) {
 			h.mixed = append(h.mixed, fmt.Sprintf("the table %s has chains of iptables-nft and, in %s, of nft: no tool saves both", v.name[4:], b.name))
 			return
 		}
@@ -233,7 +237,7 @@ func (f *Firewall) lookXtables(ctx context.Context, h *host, tool *xtool, manage
 		if err != nil {
 			return err
 		}
-		present, some = slices.Contains(tables, "filter"), len(tables) > 0
+		present, some = has(tables, "filter"), len(tables) > 0
 	}
 	if !some {
 		return nil
@@ -250,7 +254,7 @@ func (f *Firewall) lookXtables(ctx context.Context, h *host, tool *xtool, manage
 		h.saves = h.saves[:len(h.saves)-1]
 		return nil // no nf_tables in this kernel
 	}
-	v := view{name: tool.view, tool: tool}
+	v := &view{name: tool.view, tool: tool}
 	v.parse(text)
 	if managed == nil && !tool.legacy && strings.Contains(text, "incompatible") {
 		h.mixed = append(h.mixed, "there are chains of nft, which is not installed, in the table filter of "+tool.view)

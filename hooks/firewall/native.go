@@ -22,8 +22,7 @@ type block struct {
 func parseListing(text string) listing {
 	var l listing
 	var open *block
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\n")
+	for _, line := range lines(text) {
 		switch {
 		case open != nil:
 			open.lines = append(open.lines, line)
@@ -79,7 +78,7 @@ const mangle, security = -150, 50
 // at the place of the tables raw, mangle or security.
 func (b block) filters() bool {
 	f := strings.Fields(strings.ReplaceAll(b.base(), ";", " "))
-	if len(f) < 6 || f[1] != "filter" || f[4] != "priority" || !slices.Contains(builtin, strings.ToUpper(f[3])) {
+	if len(f) < 6 || f[1] != "filter" || f[4] != "priority" || !has(builtin, strings.ToUpper(f[3])) {
 		return false
 	}
 	p, named := priorities[f[5]]
@@ -137,19 +136,20 @@ func (l listing) strip() listing {
 // rules and policies that they have in l. Only those chains are touched, so that
 // sets keep what they learned, and chains their place in the list.
 func (l listing) filterText(family, name string) string {
-	out := []string{}
+	var out script
 	for _, c := range l.blocks {
 		if c.filters() {
-			out = append(out, "flush chain "+family+" "+name+" "+c.name)
+			out.add("flush chain", family, name, c.name)
 		}
 	}
-	out = append(out, "table "+family+" "+name+" {")
+	out.add("table", family, name, "{")
 	for _, c := range l.blocks {
 		if c.filters() {
-			out = append(out, c.lines...)
+			out.add(strings.Join(c.lines, "\n"))
 		}
 	}
-	return strings.Join(append(out, "}\n"), "\n")
+	out.add("}")
+	return out.text
 }
 
 // normal is the listing's text without what changes by itself and without base

@@ -3,7 +3,6 @@ package firewall
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -110,7 +109,7 @@ func scanNft(p Policy) ([]string, error) {
 			if err != nil {
 				return nil, wrap(err)
 			}
-			if slices.Contains(names, name) {
+			if has(names, name) {
 				return nil, wrap(s.errorf("table %s is there twice", name))
 			}
 			names = append(names, name)
@@ -228,7 +227,7 @@ func scanIPTables(text string) (table, error) {
 		after
 	)
 	state, n := before, 0
-	for line := range strings.Lines(text) {
+	for _, line := range lines(text) {
 		n++
 		line = strings.TrimSpace(line)
 		var err error
@@ -267,13 +266,13 @@ func (t *table) declare(f []string) error {
 		return errors.New("want :CHAIN POLICY")
 	}
 	name, policy := f[0], f[1]
-	base := slices.Contains(builtin, name)
+	base := has(builtin, name)
 	switch {
 	case t.index(name) >= 0:
 		return fmt.Errorf("chain %q is there twice", name)
 	case !base && !isOwn(name):
 		return fmt.Errorf("the name of a chain is INPUT, FORWARD, OUTPUT or begins with %s, not %q", ownPrefix, name)
-	case !base && slices.Contains(builtin, strings.TrimPrefix(name, ownPrefix)):
+	case !base && has(builtin, strings.TrimPrefix(name, ownPrefix)):
 		return fmt.Errorf("the name of the chain %s is taken", name)
 	case base && policy != "ACCEPT" && policy != "DROP", !base && policy != "-":
 		return fmt.Errorf("chain %q cannot have the policy %q", name, policy)
@@ -302,7 +301,7 @@ func (t *table) add(line string) error {
 		if isOwn(target) && t.index(target) < 0 {
 			return fmt.Errorf("chain %q is not declared above", target)
 		}
-		if !slices.Contains(builtinTargets, target) && !isOwn(target) {
+		if !has(builtinTargets, target) && !isOwn(target) {
 			return fmt.Errorf("the target %q is neither built in nor a chain whose name begins with %s", target, ownPrefix)
 		}
 	}
@@ -340,7 +339,7 @@ func (t *table) ours() table {
 		c.rules = []string{"-j " + ownPrefix + name}
 	}
 	for _, c := range t.chains {
-		if slices.Contains(builtin, c.name) {
+		if has(builtin, c.name) {
 			c.name = ownPrefix + c.name
 		}
 		c.policy = "-"

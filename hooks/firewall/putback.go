@@ -61,8 +61,8 @@ func (f *Firewall) putBack(ctx context.Context, set Set, alone func(name, normal
 			continue
 		}
 		v := h.view(p.View)
-		if i := slices.IndexFunc(h.others, func(v view) bool { return v.name == p.View }); i >= 0 {
-			v = &h.others[i] // a table of that name which is none of the host's filters now
+		if v == nil { // a table of that name which is none of the host's filters now
+			v = find(h.others, p.View)
 		}
 		if v == nil {
 			v = &view{name: p.View, tool: h.tool(p.View)}
@@ -143,27 +143,27 @@ func missingSets(needed, have []string, saved string) string {
 	lists := map[string]bool{}
 	for again := true; again; { // lists of lists
 		again = false
-		for line := range strings.Lines(saved) {
+		for _, line := range lines(saved) {
 			w := strings.Fields(line)
 			switch {
-			case len(w) < 3 || !slices.Contains(needed, w[1]):
+			case len(w) < 3 || !has(needed, w[1]):
 			case w[0] == "create" && w[2] == "list:set":
 				lists[w[1]] = true
-			case w[0] == "add" && lists[w[1]] && !slices.Contains(needed, w[2]):
+			case w[0] == "add" && lists[w[1]] && !has(needed, w[2]):
 				needed = append(needed, w[2])
 				again = true
 			}
 		}
 	}
 	var creates, adds string
-	for line := range strings.Lines(saved) {
+	for _, line := range lines(saved) {
 		w := strings.Fields(line)
 		switch {
-		case len(w) < 3 || !slices.Contains(needed, w[1]) || slices.Contains(have, w[1]):
+		case len(w) < 3 || !has(needed, w[1]) || has(have, w[1]):
 		case w[0] == "create":
-			creates += line
+			creates += line + "\n"
 		case w[0] == "add":
-			adds += line
+			adds += line + "\n"
 		}
 	}
 	return creates + adds

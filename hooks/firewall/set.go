@@ -167,7 +167,7 @@ func (f *Firewall) pieces(ctx context.Context, h *host) ([]piece, error) {
 		if strings.TrimSpace(ipsets) != "" {
 			out = append(out, piece{Part: Part{View: ipsetView, File: "ipset.save", Kept: true}, text: ipsets})
 		}
-	case slices.ContainsFunc(h.views, func(v view) bool { return len(neededSets(v.x)) > 0 }):
+	case slices.ContainsFunc(h.views, func(v *view) bool { return len(neededSets(v.x)) > 0 }):
 		return nil, fmt.Errorf("the host's rules cannot be saved: they use ipsets, and saving those failed: %w", err)
 	case !errors.Is(err, exec.ErrNotFound):
 		f.warn("ipsets are not saved", "error", err)
@@ -200,20 +200,20 @@ func (f *Firewall) pieces(ctx context.Context, h *host) ([]piece, error) {
 // replaceSection puts t in the place of the filter section of a text of
 // iptables-save.
 func replaceSection(text string, t table) string {
-	var b strings.Builder
+	var out []string
 	in := false
-	for line := range strings.Lines(text) {
+	for _, line := range lines(text) {
 		trimmed := strings.TrimSpace(line)
 		if trimmed == "*filter" {
 			in = true
-			b.WriteString(t.render())
+			out = append(out, strings.TrimSuffix(t.render(), "\n"))
 		}
 		if !in {
-			b.WriteString(line)
+			out = append(out, line)
 		}
 		in = in && trimmed != "COMMIT"
 	}
-	return b.String()
+	return strings.Join(out, "\n")
 }
 
 // loadable asks the tool that would load the piece whether it could.
@@ -257,18 +257,18 @@ func (f *Firewall) unchanged(s Set, pieces []piece) bool {
 
 // plain is a text without comments, which have the time, and counters.
 func plain(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
+	var out []string
+	for _, line := range lines(text) {
 		switch {
 		case strings.HasPrefix(line, "#"):
 		case strings.HasPrefix(line, ":"):
 			line, _, _ = strings.Cut(line, " [")
-			b.WriteString(strings.TrimSpace(line) + "\n")
+			out = append(out, line)
 		default:
-			b.WriteString(line)
+			out = append(out, line)
 		}
 	}
-	return b.String()
+	return strings.Join(out, "\n")
 }
 
 // expire removes sets until there are ten, or those that remain are kept. The
@@ -276,7 +276,7 @@ func plain(text string) string {
 func (f *Firewall) expire(x index, keep []string) error {
 	changed := false
 	for len(x.Sets) > mostSets {
-		i := slices.IndexFunc(x.Sets, func(id string) bool { return !slices.Contains(keep, id) })
+		i := slices.IndexFunc(x.Sets, func(id string) bool { return !has(keep, id) })
 		if i < 0 {
 			break
 		}

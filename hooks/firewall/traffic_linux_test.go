@@ -82,9 +82,9 @@ func (p *peer) do(f func() error) error {
 	return <-done
 }
 
-func (p *peer) dial(addr string, port int) (conn net.Conn, err error) {
+func (p *peer) dial(addr string, port int, wait time.Duration) (conn net.Conn, err error) {
 	err = p.do(func() error {
-		conn, err = net.DialTimeout("tcp", net.JoinHostPort(addr, strconv.Itoa(port)), 500*time.Millisecond)
+		conn, err = net.DialTimeout("tcp", net.JoinHostPort(addr, strconv.Itoa(port)), wait)
 		return err
 	})
 	return conn, err
@@ -119,7 +119,11 @@ func serve(t *testing.T, port int, accepted chan<- net.Conn) {
 // reaches fails the test unless ports are open and closed as said.
 func (p *peer) reaches(t *testing.T, what, addr string, port int, want bool) {
 	t.Helper()
-	c, err := p.dial(addr, port)
+	wait := 500 * time.Millisecond
+	if want {
+		wait = 5 * time.Second // a busy machine
+	}
+	c, err := p.dial(addr, port, wait)
 	if err == nil {
 		c.Close()
 	}
@@ -331,7 +335,7 @@ func testTraffic(t *testing.T, rules string, only, legacy bool) {
 		other   net.Conn
 	}
 	connect := func(what, addr string, hostFirst bool) pair {
-		c, err := p.dial(addr, hostPort)
+		c, err := p.dial(addr, hostPort, 5*time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -348,7 +352,7 @@ func testTraffic(t *testing.T, rules string, only, legacy bool) {
 		connect("IPv6, the peer speaks", hostAddr6, false),
 		connect("IPv6, the host speaks", hostAddr6, true),
 	}
-	out, err := net.DialTimeout("tcp", net.JoinHostPort(peerAddr4, strconv.Itoa(peerPort)), time.Second)
+	out, err := net.DialTimeout("tcp", net.JoinHostPort(peerAddr4, strconv.Itoa(peerPort)), 5*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

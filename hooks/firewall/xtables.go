@@ -31,7 +31,7 @@ func isOwn(chain string) bool { return strings.HasPrefix(chain, ownPrefix) }
 // parseSave finds a table in the output of iptables-save.
 func parseSave(text, name string) (t table, found bool) {
 	in := false
-	for line := range strings.Lines(text) {
+	for _, line := range lines(text) {
 		line = strings.TrimSpace(line)
 		switch {
 		case strings.HasPrefix(line, "*"):
@@ -76,31 +76,29 @@ func (t *table) index(name string) int {
 // quote; in double quotes a backslash escapes.
 func words(rule string) []string {
 	var out []string
-	var word strings.Builder
+	var word []byte
 	quoted := false
-	end := func(empty bool) {
-		if word.Len() > 0 || empty {
-			out = append(out, word.String())
-		}
-		word.Reset()
-	}
 	for i := 0; i < len(rule); i++ {
-		switch c := rule[i]; {
+		c := rule[i]
+		end := !quoted && (c == ' ' || c == '\t') || quoted && c == '"'
+		switch {
+		case end:
+			if len(word) > 0 || c == '"' {
+				out = append(out, string(word))
+			}
+			word, quoted = nil, false
+		case c == '"':
+			quoted = true
 		case c == '\\' && quoted && i+1 < len(rule):
 			i++
-			word.WriteByte(rule[i])
-		case c == '"':
-			if quoted {
-				end(true)
-			}
-			quoted = !quoted
-		case (c == ' ' || c == '\t') && !quoted:
-			end(false)
+			word = append(word, rule[i])
 		default:
-			word.WriteByte(c)
+			word = append(word, c)
 		}
 	}
-	end(false)
+	if len(word) > 0 {
+		out = append(out, string(word))
+	}
 	return out
 }
 
@@ -133,7 +131,7 @@ func (t *table) kept() map[string]bool {
 	kept := map[string]bool{}
 	var visit func(name string)
 	visit = func(name string) {
-		if kept[name] || slices.Contains(builtin, name) {
+		if kept[name] || has(builtin, name) {
 			return
 		}
 		i := t.index(name)
@@ -176,33 +174,34 @@ func (t *table) foreignNames() []string {
 // ours decides is not left to others.
 func rebuild(cur, want table, ours bool) string {
 	kept := cur.kept()
-	out := []string{"*filter"}
+	var out script
+	out.add("*filter")
 	for _, name := range builtin {
 		policy := "ACCEPT"
 		if i := want.index(name); i >= 0 && want.chains[i].policy != "-" {
 			policy = want.chains[i].policy
 		}
-		out = append(out, ":"+name+" "+policy+" [0:0]")
+		out.add(":"+name, policy, "[0:0]")
 	}
-	own := func(c chain) bool { return !slices.Contains(builtin, c.name) && !isForeign(c.name) && !kept[c.name] }
+	own := func(c chain) bool { return !has(builtin, c.name) && !isForeign(c.name) && !kept[c.name] }
 	for _, c := range want.chains {
 		if own(c) {
-			out = append(out, ":"+c.name+" - [0:0]") // makes or empties it
+			out.add(":"+c.name, "- [0:0]") // makes or empties it
 		}
 	}
 	for _, name := range builtin {
-		out = append(out, "-F "+name)
+		out.add("-F", name)
 	}
 	var gone []string
 	for _, c := range cur.chains {
 		if own(c) && want.index(c.name) < 0 {
 			gone = append(gone, c.name)
-			out = append(out, "-F "+c.name)
+			out.add("-F", c.name)
 		}
 	}
 	for _, name := range builtin {
 		for _, r := range mergeForeign(want.chain(name).rules, cur.chain(name).rules, ours) {
-			out = append(out, "-A "+name+" "+r)
+			out.add("-A", name, r)
 		}
 	}
 	for _, c := range want.chains {
@@ -210,15 +209,16 @@ func rebuild(cur, want table, ours bool) string {
 			for _, r := range c.rules {
 				// A manager that went took its chains with it.
 				if !jumpsTo(r, func(name string) bool { return isForeign(name) && cur.index(name) < 0 }) {
-					out = append(out, "-A "+c.name+" "+r)
+					out.add("-A", c.name, r)
 				}
 			}
 		}
 	}
 	for _, name := range gone {
-		out = append(out, "-X "+name)
+		out.add("-X", name)
 	}
-	return strings.Join(append(out, "COMMIT\n"), "\n")
+	out.add("COMMIT")
+	return out.text
 }
 
 // mergeForeign is want's rules with the jumps to other programs' chains that cur
@@ -260,16 +260,16 @@ func (t *table) normal(own bool) string {
 		if isForeign(c.name) {
 			continue
 		}
-		text := ""
+		var out script
 		if c.policy != "ACCEPT" {
-			text = ":" + c.name + " " + c.policy + "\n"
+			out.add(":"+c.name, c.policy)
 		}
 		for _, r := range c.rules {
 			if !jumpsTo(r, isForeign) {
-				text += "-A " + c.name + " " + r + "\n"
+				out.add("-A", c.name, r)
 			}
 		}
-		chains = append(chains, text)
+		chains = append(chains, out.text)
 	}
 	slices.Sort(chains)
 	return strings.Join(chains, "")
@@ -278,7 +278,7 @@ func (t *table) normal(own bool) string {
 // rules counts the host's own rules, and the policies that let not all pass.
 func (t *table) rules() int {
 	n := 0
-	for line := range strings.Lines(t.normal(false)) {
+	for _, line := range lines(t.normal(false)) {
 		if strings.HasPrefix(line, "-A ") || strings.HasSuffix(strings.TrimSpace(line), " DROP") {
 			n++
 		}
@@ -288,16 +288,18 @@ func (t *table) rules() int {
 
 // render is the table in the form of iptables-save.
 func (t *table) render() string {
-	out := []string{"*filter"}
+	var out script
+	out.add("*filter")
 	for _, c := range t.chains {
-		out = append(out, ":"+c.name+" "+c.policy+" [0:0]")
+		out.add(":"+c.name, c.policy, "[0:0]")
 	}
 	for _, c := range t.chains {
 		for _, r := range c.rules {
-			out = append(out, "-A "+c.name+" "+r)
+			out.add("-A", c.name, r)
 		}
 	}
-	return strings.Join(append(out, "COMMIT\n"), "\n")
+	out.add("COMMIT")
+	return out.text
 }
 
 // stripped is the table without the host's rules and without ours.
@@ -306,7 +308,7 @@ func (t *table) stripped() table {
 	var out table
 	for _, c := range t.chains {
 		switch {
-		case slices.Contains(builtin, c.name):
+		case has(builtin, c.name):
 			out.chains = append(out.chains, chain{c.name, "ACCEPT", mergeForeign(nil, c.rules, false)})
 		case kept[c.name]:
 			out.chains = append(out.chains, c)
