@@ -207,7 +207,13 @@ func (l Ledger) read() (ledgerFile, error) {
 		return file, fmt.Errorf("%s: format %d: %w", l.Path, file.Format, ErrUnknown)
 	}
 	for _, s := range file.Undo {
-		if err := s.check(); err != nil {
+		err := s.check()
+		switch s.Kind {
+		case File, Sysctl, Service, Rules:
+		default: // left out, the host would not be what it was, and nobody could tell any more
+			err = fmt.Errorf("step %q: %w", s.Kind, ErrUnknown)
+		}
+		if err != nil {
 			return file, fmt.Errorf("%s: %w", l.Path, err)
 		}
 	}

@@ -372,6 +372,7 @@ func TestLedgerUnreadable(t *testing.T) {
 		unknown bool
 	}{
 		{`{"format": 2, "undo": [{"kind": "satellite"}]}`, true},
+		{`{"format": 1, "undo": [{"kind": "sysctl", "name": "net.ipv4.ip_forward", "text": "1"}, {"kind": "satellite"}]}`, true},
 		{`{"format": 1, "undo": [{"kind": "sysctl"}]}`, false},
 		{`{"format": 1,`, false},
 	} {
