@@ -7,7 +7,7 @@ import (
 )
 
 // A Redactor is a writer that replaces secrets. Each Write has to hold whole
-// lines, as those of a slog handler do.
+// lines, as a log has them.
 type Redactor struct {
 	W       io.Writer
 	Secrets []string // such as the activation code's value; an empty one is none
