@@ -36,7 +36,7 @@ func (d *decoder) value(v reflect.Value) {
 	}
 	if kind == reflect.Pointer && v.Type().Elem().Kind() != reflect.Pointer {
 		if v.IsNil() {
-			// v is a pointer of this type. Value.Set compares types: nine kilobytes.
+			// v is a pointer of this type. Value.Set compares types: eleven kilobytes.
 			*(*unsafe.Pointer)(v.Addr().UnsafePointer()) = reflect.New(v.Type().Elem()).UnsafePointer()
 		}
 		d.value(v.Elem())
