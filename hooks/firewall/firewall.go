@@ -120,15 +120,15 @@ func (f *Firewall) Check(ctx context.Context, p Policy) error {
 // tables, and takes out the stale ones. What comes before the text is on its first
 // line, so that the lines in nft's messages are the text's.
 func replaceTables(names, stale []string, text string) string {
-	first := ""
+	var first []string
 	for _, name := range names {
 		// Adding first makes the deletion right whether or not the table is there.
-		first += "add table " + name + "; delete table " + name + "; "
+		first = append(first, "add table", name, "; delete table", name, ";")
 	}
 	for _, name := range stale {
-		first += "delete table " + name + "; "
+		first = append(first, "delete table", name, ";")
 	}
-	return first + text
+	return strings.Join(append(first, text), " ")
 }
 
 // nft loads a transaction, or with "-c" only checks it.

@@ -47,7 +47,7 @@ func (v *view) normal() string {
 func (v *view) parse(text string) {
 	v.text = text
 	if v.tool != nil {
-		v.x, _ = parseSave(text, "filter")
+		v.x, _ = parseSave(text)
 	} else {
 		v.n = parseListing(text)
 	}

@@ -87,7 +87,7 @@ func (f *Firewall) putBackXtables(ctx context.Context, h *host, v *view, text, i
 	if v.tool == nil {
 		return false, errors.New("its programs are not installed any more")
 	}
-	want, _ := parseSave(text, "filter")
+	want, _ := parseSave(text)
 	switch now := v.normal(); {
 	case now == want.normal(false) && !v.x.hasOwn():
 		return false, nil

@@ -178,7 +178,7 @@ func (f *Firewall) pieces(ctx context.Context, h *host) ([]piece, error) {
 			return nil, fmt.Errorf("%s: %w", tool.save, err)
 		}
 		p := piece{Part: Part{View: tool.view, File: tool.view + ".rules", Kept: h.view(tool.view) == nil}, text: text, tool: tool}
-		if t, ok := parseSave(text, "filter"); ok && !p.Kept {
+		if t, ok := parseSave(text); ok && !p.Kept {
 			if t.hasOwn() {
 				t = t.withoutOwn()
 				p.text = replaceSection(text, t)

@@ -28,14 +28,14 @@ func isForeign(chain string) bool {
 
 func isOwn(chain string) bool { return strings.HasPrefix(chain, ownPrefix) }
 
-// parseSave finds a table in the output of iptables-save.
-func parseSave(text, name string) (t table, found bool) {
+// parseSave finds the table filter in the output of iptables-save.
+func parseSave(text string) (t table, found bool) {
 	in := false
 	for _, line := range lines(text) {
 		line = strings.TrimSpace(line)
 		switch {
 		case strings.HasPrefix(line, "*"):
-			in = line[1:] == name
+			in = line == "*filter"
 			found = found || in
 		case !in:
 		case line == "COMMIT":

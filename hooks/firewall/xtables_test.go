@@ -34,7 +34,7 @@ COMMIT
 
 func parsed(t *testing.T, text string) table {
 	t.Helper()
-	x, ok := parseSave(text, "filter")
+	x, ok := parseSave(text)
 	if !ok {
 		t.Fatal("no table filter")
 	}
@@ -151,8 +151,8 @@ func TestXtablesNormal(t *testing.T) {
 		{"other tables", "*nat\n-A PREROUTING -j DNAT\nCOMMIT\n", "", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a, _ := parseSave(c.a, "filter")
-			b, _ := parseSave(c.b, "filter")
+			a, _ := parseSave(c.a)
+			b, _ := parseSave(c.b)
 			if got := a.normal(false) == b.normal(false); got != c.same {
 				t.Errorf("the same is %v, want %v:\n%s---\n%s", got, c.same, a.normal(false), b.normal(false))
 			}
