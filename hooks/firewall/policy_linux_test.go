@@ -179,6 +179,9 @@ func testBoot(t *testing.T) {
 		}
 	}
 	check("at boot")
+	if f.Replaced() {
+		t.Error("the host's rules are in force, and count as replaced")
+	}
 	if err := f.Load(ctx, set); err != nil {
 		t.Fatal(err)
 	}
@@ -188,6 +191,9 @@ func testBoot(t *testing.T) {
 	clean(t)
 	if err := f.Enforce(ctx, Policy{Nft: policy}); err != nil {
 		t.Fatal(err)
+	}
+	if !f.Replaced() {
+		t.Error("the host's rules do not count as replaced under our policy")
 	}
 	if left, err := f.PutBack(ctx, set); err != nil || len(left) > 0 {
 		t.Fatalf("left %q, %v", left, err)

@@ -35,7 +35,10 @@ func (f *Firewall) Load(ctx context.Context, set Set) error {
 	if _, err := f.putBack(ctx, set, func(string, string) bool { return true }); err != nil {
 		return err
 	}
-	return f.Drop(ctx)
+	if err := f.Drop(ctx); err != nil {
+		return err
+	}
+	return f.remove("after.json") // from here on a change is somebody's
 }
 
 // putBack restores the views of a set that alone allows, and leaves ours.
