@@ -43,6 +43,7 @@ type System interface {
 
 // A Logger takes what a person should see, as a *slog.Logger does.
 type Logger interface {
+	Info(msg string, args ...any)
 	Warn(msg string, args ...any)
 }
 
