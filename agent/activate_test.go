@@ -187,7 +187,7 @@ func TestActivateWaits(t *testing.T) {
 	if err := a.Activate(short); err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("error is %v", err)
 	}
-	if d := time.Since(begun); d > time.Second {
+	if d := time.Since(begun); d > 5*time.Second {
 		t.Errorf("given up after %v", d)
 	}
 
@@ -240,6 +240,40 @@ func TestActivateLostAnswer(t *testing.T) {
 	if n := len(s.Calls("activate")); n != 3 { // the first one is seen twice
 		t.Errorf("%d calls, want 3", n)
 	}
+	if n := len(s.Tokens()); n != 1 {
+		t.Errorf("the server knows %d agents, want 1", n)
+	}
+}
+
+// What the server said cannot be written: the next attempt gets the same answer.
+func TestActivateDiskTrouble(t *testing.T) {
+	s := &agenttest.Server{Policy: func() (*agent.Policy, error) { return &agent.Policy{Version: "7", Mode: agent.ModeIdle}, nil }}
+	s.AddCode(code, 1)
+	addr, ca := s.Start(t)
+	a := activator(t)
+	prepare(t, a, agent.ActivationConfig{Server: addr, CAFile: ca}, code)
+	for _, name := range []string{agent.PolicyFile, agent.TokenFile} {
+		path := filepath.Join(a.Store.Root.Name(), name)
+		if err := os.MkdirAll(filepath.Join(path, "in the way"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Activate(t.Context()); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s cannot be written: error %v", name, err)
+		}
+		if _, err := a.Store.Code(); err != nil {
+			t.Error(err)
+		}
+		if _, err := a.Store.Identity(); !errors.Is(err, agent.ErrNotActivated) {
+			t.Errorf("identity: %v", err)
+		}
+		if err := os.RemoveAll(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Activate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	activated(t, a)
 	if n := len(s.Tokens()); n != 1 {
 		t.Errorf("the server knows %d agents, want 1", n)
 	}
@@ -496,7 +530,7 @@ func TestManagerServerAway(t *testing.T) {
 	prepare(t, a, agent.ActivationConfig{Server: addr, CAFile: ca}, code)
 	r := manage(t, a, "/nonexistent")
 	time.Sleep(time.Second)
-	if n := strings.Count(r.log.String(), "activation failed"); n < 5 || n > 25 { // 20 ms to 100 ms
+	if n := strings.Count(r.log.String(), "activation failed"); n < 2 || n > 25 { // 20 ms to 100 ms, on a machine that may be busy
 		t.Errorf("%d attempts in a second:\n%s", n, r.log)
 	}
 	s := new(agenttest.Server)

@@ -227,7 +227,8 @@ func (c *Client) do(ctx context.Context, r request) error {
 		}
 		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, "https://"+c.server+APIPath+r.path, body)
+	u := url.URL{Scheme: "https", Host: c.server, Path: APIPath + r.path} // which knows how a zone of IPv6 is written
+	req, err := http.NewRequestWithContext(ctx, r.method, u.String(), body)
 	if err != nil {
 		return err
 	}

@@ -201,6 +201,9 @@ func (m *Manager) heartbeat(ctx context.Context) {
 		}
 		return
 	}
+	if m.wait.last > 0 {
+		m.Log.Info("heartbeat again", "server", config.Server)
+	}
 	m.wait.last = 0
 	interval := answer.HeartbeatSeconds
 	if interval == 0 {

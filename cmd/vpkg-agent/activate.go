@@ -85,7 +85,7 @@ func activate(ctx context.Context, config hooks.Config, o activateOptions, v var
 		fmt.Fprintf(c.out, "The %s is already activated\n", product(config))
 		return a.Store.EraseCode()
 	} else if !errors.Is(err, agent.ErrNotActivated) {
-		return err
+		return fmt.Errorf("the activation that is there is damaged, deactivate first: %w", err)
 	}
 
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("not within %v", o.timeout))

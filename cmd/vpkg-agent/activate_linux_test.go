@@ -204,6 +204,15 @@ func TestActivateWrongCode(t *testing.T) {
 	out := h.Run(t, agentBin, "activate", "--management-server", server, "--ca-file", "/root/ca.pem", "--activation-code-file", "/root/code").Fails(t)
 	equal(t, "message", out, "vpkg-agent: activating: "+server+" refuses: the activation code is not valid (status 401); the code is erased\n")
 	h.noCode()
+
+	// The variable is not there when the service starts, so it is written down.
+	r := h.Env(t, []string{"HTTPS_PROXY=http://127.0.0.1:1"}, agentBin, "activate", "--management-server", "pce.invalid:8443", "--activation-code-file", "/root/code", "--timeout", "1s")
+	if !strings.Contains(r.Fails(t), "pce.invalid:8443 cannot be reached: its proxy cannot: connection refused (by the proxy 127.0.0.1:1); the service goes on trying") {
+		t.Errorf("proxy of the environment: %s", r)
+	}
+	if cfg := h.Read(t, "/opt/illumio_ven_data/etc/agent_activation.cfg"); !strings.Contains(cfg, "\nproxy_server: 127.0.0.1:1\n") {
+		t.Errorf("configuration is %s", cfg)
+	}
 	equal(t, "insecure", strings.Contains(h.Run(t, agentBin, "activate", "--management-server", server, "--insecure", "--activation-code-file", "/root/code").Fails(t),
 		"vpkg-agent: warning: INSECURE: the certificate of "+server+" is not checked"), true)
 	h.stopServer()
