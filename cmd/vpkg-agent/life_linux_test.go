@@ -296,7 +296,7 @@ func TestLifeWithSystemd(t *testing.T) {
 func (h host) awaitRunning() platform.Status {
 	h.t.Helper()
 	h.await("all components are running", func() bool {
-		return h.Run(h.t, "/opt/illumio_ven/bin/agent_status.sh").Code == 0
+		return h.Run(h.t, "/opt/illumio_ven/illumio-ven-ctl", "status").Code == 0
 	})
 	return h.status(0)
 }
