@@ -211,7 +211,15 @@ func TestLifeWithoutSystemd(t *testing.T) {
 	equal(t, "start", h.ctl(0, "start"), started)
 	equal(t, "second start", h.ctl(0, "start"), "illumio-ven is already started\n")
 	equal(t, "users", h.users(), wantUsers)
-	h.Run(t, "/opt/illumio_ven/bin/agent_status.sh").OK(t)
+	pairing := h.Run(t, "/opt/illumio_ven/bin/agent_status.sh")
+	pairing.Fails(t)
+	equal(t, "pairing status", pairing.Stdout, `Pairing Status
+Pairing Configuration exists ......FAILED
+VEN Manager Daemon running ......SUCCESS
+Master Configuration retrieval ......FAILED
+VEN Configuration retrieval ......PENDING
+VEN is not paired with Illumio
+`)
 
 	before := h.status(0)
 	h.Run(t, "kill", "-9", fmt.Sprint(before.Components[0].PID)).OK(t)
