@@ -131,7 +131,7 @@ func (l Ledger) Kept() ([]Step, error) {
 // has changed since is left as it is; that, and what could not be undone, is
 // returned, one sentence each. In place of a step adjust can put another, or one
 // of no kind, so that nothing is done; or say that the step is kept for later. A
-// nil adjust changes nothing.
+// nil adjust changes nothing. Rules that could not be put back stay in the file.
 func (l Ledger) GiveBack(ctx context.Context, adjust func(Step) (s Step, keep bool)) (left []string, err error) {
 	file, err := l.read()
 	if err != nil {
@@ -157,9 +157,13 @@ func (l Ledger) giveBack(ctx context.Context, file *ledgerFile, down int, adjust
 				continue
 			}
 		}
-		for _, what := range l.undo(ctx, s) {
+		whats, again := l.undo(ctx, s)
+		for _, what := range whats {
 			l.Log.Warn("left as it is", "what", what)
 			left = append(left, what)
+		}
+		if again {
+			continue
 		}
 		file.Undo = slices.Delete(file.Undo, i, i+1)
 		if err := l.write(*file); err != nil {
@@ -169,17 +173,19 @@ func (l Ledger) giveBack(ctx context.Context, file *ledgerFile, down int, adjust
 	return left
 }
 
-// undo does one step of the file and says what it left.
-func (l Ledger) undo(ctx context.Context, s Step) (left []string) {
+// undo does one step of the file and says what it left, and whether it is to be
+// tried again: a host that keeps rules which nobody wants any more is worse than
+// one that keeps a setting.
+func (l Ledger) undo(ctx context.Context, s Step) (left []string, again bool) {
 	if s.Kind == Rules {
 		left, err := l.Filter.GiveBack(ctx, s.Name, s.Text)
 		if err != nil {
 			left = append(left, fmt.Sprintf("the packet filter: %v", err))
 		}
-		return left
+		return left, err != nil
 	}
 	if s.Kind == "" {
-		return nil
+		return nil, false
 	}
 	h := l.host(ctx)
 	do, _, need, err := h.look(s)
@@ -188,9 +194,9 @@ func (l Ledger) undo(ctx context.Context, s Step) (left []string) {
 		err = h.act(do)
 	}
 	if err != nil {
-		return []string{fmt.Sprintf("%s: %v", s, err)}
+		return []string{fmt.Sprintf("%s: %v", s, err)}, false
 	}
-	return nil
+	return nil, false
 }
 
 func (l Ledger) host(ctx context.Context) *host {

@@ -365,6 +365,36 @@ func TestLedgerRounds(t *testing.T) {
 	}
 }
 
+// Rules that cannot be put back, as on a full disk, are put back by the next call.
+func TestLedgerGivesBackAgain(t *testing.T) {
+	sys := platformHost()
+	before := sys.Dump()
+	l := ledger(sys)
+	if err := l.Do(t.Context(), takeover()); err != nil {
+		t.Fatal(err)
+	}
+	sys.Before = func(_ int, call string) error {
+		if strings.Contains(call, rules) {
+			return errDisk
+		}
+		return nil
+	}
+	left, err := l.GiveBack(t.Context(), nil)
+	if err != nil || len(left) != 1 || !strings.Contains(left[0], errDisk.Error()) {
+		t.Errorf("on a full disk it leaves %q, %v, want the packet filter", left, err)
+	}
+	if taken, err := l.Taken(); err != nil || !taken {
+		t.Errorf("then the filter is the product's: %t, %v, want true", taken, err)
+	}
+	sys.Before = nil
+	if left, err := l.GiveBack(t.Context(), nil); err != nil || len(left) > 0 {
+		t.Errorf("with room again it leaves %q, %v", left, err)
+	}
+	if got := sys.Dump(); got != before {
+		t.Errorf("the host is\n%s\nwant\n%s", got, before)
+	}
+}
+
 // A later version's ledger is not touched, a damaged one is an error.
 func TestLedgerUnreadable(t *testing.T) {
 	for _, tc := range []struct {

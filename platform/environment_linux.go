@@ -379,7 +379,11 @@ func (p Product) giveBack(ctx context.Context, how string) error {
 		for _, what := range left {
 			p.print("left as it is: %s\n", what)
 		}
-		return errors.Join(err, p.recover(left))
+		err = errors.Join(err, p.recover(left))
+		if taken, terr := p.ledger().Taken(); terr == nil && taken {
+			err = errors.Join(err, errors.New("the packet filter could not be given back: call this again when the cause is gone"))
+		}
+		return err
 	})
 }
 

@@ -142,13 +142,19 @@ func (f *Firewall) nft(ctx context.Context, p Policy, text string, options ...st
 	return fmt.Errorf("policy %q: %s", p.Version, strings.ReplaceAll(err.Error(), file+":", "line "))
 }
 
-// load writes a file, has a program load it, and removes it.
+// load writes a file, has a program load it, and removes it. The file's name is the
+// last argument. A full disk does not keep rules from being given back: /run is in
+// memory.
 func (f *Firewall) load(ctx context.Context, file, text string, argv ...string) error {
 	if !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
 	if err := f.Sys.WriteFile(file, []byte(text), 0o600); err != nil {
-		return err
+		file = "/run/vpkg-" + path.Base(file)
+		if f.Sys.WriteFile(file, []byte(text), 0o600) != nil {
+			return err
+		}
+		argv = append(argv[:len(argv)-1:len(argv)-1], file) // a copy: the caller may try again
 	}
 	_, err := f.Sys.Run(ctx, argv...)
 	if err != nil {
