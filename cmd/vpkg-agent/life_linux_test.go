@@ -382,7 +382,7 @@ func TestSize(t *testing.T) {
 	}
 	foreign := slices.DeleteFunc(strings.Fields(string(out)), func(p string) bool {
 		std := !strings.Contains(strings.Split(p, "/")[0], ".")
-		return std || regexp.MustCompile(`^(github\.com/vpkg/vpkg/(agent|hooks|cmd/vpkg-agent)|golang\.org/x/sys/unix)$`).MatchString(p)
+		return std || regexp.MustCompile(`^(github\.com/vpkg/vpkg/(agent|hooks(/firewall|/tinyjson)?|platform|cmd/vpkg-agent)|golang\.org/x/sys/unix)$`).MatchString(p)
 	})
 	if len(foreign) > 0 {
 		t.Errorf("vpkg-agent depends on %q", foreign)
