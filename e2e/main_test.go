@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vpkg/vpkg/internal/programs"
 	"github.com/vpkg/vpkg/internal/testbed"
 )
 
@@ -67,17 +68,29 @@ func TestMain(m *testing.M) {
 	})
 }
 
+// mortalHook is the file of the hook that ends where it is told to: killpoints.go
+// of cmd/vpkg-hook.
+const mortalHook = "vpkg-hook-killpoints"
+
 // build makes the older version for all targets and architectures, and the newer
-// one for what is installed, each into a folder of its own.
+// one for what is installed, each into a folder of its own, and the mortal hook.
 func build(ctx context.Context, dir string) error {
 	vpkg := filepath.Join(dir, "vpkg")
 	if err := command(ctx, "go", "build", "-buildvcs=false", "-o", vpkg, "github.com/vpkg/vpkg/cmd/vpkg"); err != nil {
 		return err
 	}
+	// Static, for it runs in boxes: with a slash at its end -o names a folder.
+	if err := command(ctx, "env", "CGO_ENABLED=0", "go", "build", "-buildvcs=false", "-o", dir+"/", "github.com/vpkg/vpkg/e2e/pce"); err != nil {
+		return err
+	}
 	if err := command(ctx, vpkg, "build", "--os", "all", "--arch", "all", "--version", oldVersion, "--out", filepath.Join(dir, oldVersion)); err != nil {
 		return err
 	}
-	return command(ctx, vpkg, "build", "--os", installed, "--arch", runtime.GOARCH, "--version", newVersion, "--out", filepath.Join(dir, newVersion))
+	if err := command(ctx, vpkg, "build", "--os", installed, "--arch", runtime.GOARCH, "--version", newVersion, "--out", filepath.Join(dir, newVersion)); err != nil {
+		return err
+	}
+	hook := append([]string{"env", "CGO_ENABLED=0", "go"}, programs.BuildArgs()...)
+	return command(ctx, append(hook, "-tags", "killpoints", "-o", filepath.Join(dir, mortalHook), "github.com/vpkg/vpkg/cmd/vpkg-hook")...)
 }
 
 func command(ctx context.Context, argv ...string) error {
