@@ -37,6 +37,9 @@ func main() {
 	if os.Getenv("PATH") == "" {
 		os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
 	}
+	if err := enterHostNetwork(os.Args[1:]); err != nil {
+		fmt.Fprintf(os.Stderr, "vpkg-hook: warning: %v\n", err)
+	}
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
