@@ -63,7 +63,7 @@ func (h *host) serviceState(name string) serviceState {
 	case "", "not-found": // an older systemd says so on its standard error
 		s.Missing = true
 	}
-	out, _ = h.exec("systemctl", "is-active", name) //nolint:errcheck // as above
+	out, _ = h.exec("systemctl", "is-active", name) // as above
 	switch strings.TrimSpace(out) {
 	case "active", "activating", "reloading":
 		s.Active, s.Missing = true, false

@@ -303,7 +303,7 @@ func (p Product) tell(policy *Policy, err error) error {
 	if err := writeJSON(p.Sys, file, status); err != nil {
 		return err
 	}
-	return os.Chmod(file, 0o644) // the manager is not root
+	return p.Sys.SetAttr(file, hooks.Attr{Mode: 0o644}) // the manager is not root
 }
 
 func (p Product) store(ctx context.Context, policy *Policy) error {

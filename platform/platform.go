@@ -1,3 +1,12 @@
+// Package platform is the running part of a product: what `vpkg-hook platform` and
+// its other commands do. It sets up kernel modules, settings and the packet filter
+// at each start, keeps the policy in force, starts and stops the components under
+// systemd or a supervisor of ours, and gives the host back at the end.
+//
+// What it changes stands in a hooks.Ledger with its undo before it is changed.
+// Package hooks is the other part of the program: the events of a package. Of
+// systems other than Linux there are only the types; components are services of
+// the system there.
 package platform
 
 import (
@@ -21,13 +30,6 @@ const (
 	platformFailed   = 1 // some components are not running
 	platformMisused  = 2
 	platformInactive = 3 // no component is running
-)
-
-// What the host's firewall is to be after an unpairing.
-const (
-	unpairSaved       = "saved"       // as it was before the product came
-	unpairRecommended = "recommended" // SSH and ICMP are let in until the next boot
-	unpairOpen        = "open"        // everything is let in
 )
 
 // A Product is the running part of what was installed: what it sets up on the

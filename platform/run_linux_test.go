@@ -70,7 +70,7 @@ func newBox(t *testing.T) *box {
 	config := platformConfig(dir)
 	config.Folders[0].Owner, config.Folders[0].Group = ourselves(t)
 	b.Product = Product{Sys: testHost{dir: dir}, Log: slog.New(slog.DiscardHandler), Config: config, RunDir: filepath.Join(dir, "run"), Stdout: &b.stdout, Stderr: &b.stderr}
-	b.monitor = b.Product.own()
+	b.monitor = b.own()
 	c := b.Config
 	for _, d := range []string{filepath.Join(c.Program, "bin"), filepath.Join(c.Program, "etc"), filepath.Join(c.Data, "log")} {
 		if err := os.MkdirAll(d, 0o755); err != nil {

@@ -12,6 +12,13 @@ import (
 	"github.com/vpkg/vpkg/hooks"
 )
 
+// What the host's firewall is to be after an unpairing.
+const (
+	unpairSaved       = "saved"       // as it was before the product came
+	unpairRecommended = "recommended" // SSH and ICMP are let in until the next boot
+	unpairOpen        = "open"        // everything is let in
+)
+
 // unpair ends everything: the server is told, the firewall becomes what was asked
 // for, and package, data and account go. A step that fails is told, and the rest
 // is done all the same, for half of it is the worst.

@@ -115,7 +115,7 @@ func TestKeyCoversTheSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := 0
-	for _, pkg := range strings.Fields(string(out)) {
+	for pkg := range strings.FieldsSeq(string(out)) {
 		folder, own := strings.CutPrefix(pkg, ModulePath+"/")
 		if !own {
 			continue

@@ -53,7 +53,7 @@ type modules struct {
 }
 
 func newModules(sys hooks.System, dry bool) modules {
-	b, _ := sys.ReadFile("/proc/sys/kernel/osrelease") //nolint:errcheck // without it modprobe alone tells
+	b, _ := sys.ReadFile("/proc/sys/kernel/osrelease") // without it modprobe alone tells
 	return modules{sys, strings.TrimSpace(string(b)), dry}
 }
 
