@@ -45,9 +45,10 @@ type Manager struct {
 
 // A PolicyState is how loading the policy went.
 type PolicyState struct {
-	Version string `json:"version"`  // of the policy in force
-	InForce bool   `json:"in_force"` // false: the host's own rules are
-	Error   string `json:"error"`    // why the policy on disk is not in force
+	Version   string `json:"version"`   // of the policy in force
+	InForce   bool   `json:"in_force"`  // false: the host's own rules are
+	Suspended bool   `json:"suspended"` // and that is so because somebody wants it so
+	Error     string `json:"error"`     // why the policy on disk is not in force
 }
 
 // Run works until ctx ends, and says goodbye then.
@@ -258,6 +259,8 @@ func (m *Manager) condition(onDisk Policy) HeartbeatRequest {
 		r.State, r.PolicyError = StateDegraded, loaded.Error
 	case m.failed != nil:
 		r.State, r.PolicyError = StateDegraded, m.failed.Error()
+	case loaded.Suspended:
+		r.State = StateSuspended
 	case onDisk.Format == "":
 	case loaded.InForce && loaded.Version == onDisk.Version:
 		r.State = StateActive

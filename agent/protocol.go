@@ -35,9 +35,10 @@ const (
 
 // The states that a heartbeat reports.
 const (
-	StateIdle     = "idle"     // no rule set is to be in force
-	StateActive   = "active"   // the policy is in force
-	StateDegraded = "degraded" // the policy is not in force, or not yet
+	StateIdle      = "idle"      // no rule set is to be in force
+	StateActive    = "active"    // the policy is in force
+	StateDegraded  = "degraded"  // the policy is not in force, or not yet
+	StateSuspended = "suspended" // the host's administrator has taken it out of force
 )
 
 // Labels say what a workload is. Empty ones are not set.

@@ -74,7 +74,7 @@ func (p Product) setUp(ctx context.Context) error {
 	if p.Config.Firewall == nil {
 		return p.ledger().Do(ctx, p.plan(text, settings, false))
 	}
-	policy, bad := p.receive(ctx)
+	bad := p.receive(ctx)
 	if bad != nil {
 		p.Log.Warn("the policy is not put in force: the one before it stays", "because", bad)
 	}
@@ -82,7 +82,7 @@ func (p Product) setUp(ctx context.Context) error {
 	if err == nil {
 		err = p.do(ctx, p.plan(text, settings, take))
 	}
-	return errors.Join(err, p.tell(policy, errors.Join(bad, err)))
+	return errors.Join(err, p.tell(errors.Join(bad, err)))
 }
 
 // do makes steps so that may take the filter over, and checks that the rules have
@@ -242,13 +242,13 @@ func (p Product) apply(ctx context.Context) error {
 		if err != nil {
 			p.Log.Warn("the policy before cannot be read", "error", err)
 		}
-		policy, err := p.receive(ctx)
+		err = p.receive(ctx)
 		if err == nil {
 			if err = p.enforce(ctx); err != nil {
 				err = errors.Join(err, p.store(ctx, before), p.enforce(ctx))
 			}
 		}
-		return errors.Join(err, p.tell(policy, err))
+		return errors.Join(err, p.tell(err))
 	})
 }
 
@@ -281,23 +281,26 @@ func (p Product) giveFilterBack(ctx context.Context) error {
 }
 
 // receive checks the policy in the data folder and stores it. A bad one changes
-// nothing. It returns what the folder has, nil if that is none.
-func (p Product) receive(ctx context.Context) (*Policy, error) {
+// nothing.
+func (p Product) receive(ctx context.Context) error {
 	policy, err := received(p.Config.Data)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return policy, p.store(ctx, policy)
+	return p.store(ctx, policy)
 }
 
-// tell writes for the manager what became of the policy.
-func (p Product) tell(policy *Policy, err error) error {
-	status := PolicyStatus{At: time.Now().UTC(), InForce: policy != nil && err == nil}
-	if policy != nil {
-		status.Version = policy.Version
+// tell writes for the manager what is in force, and why the policy in the data
+// folder is not.
+func (p Product) tell(bad error) error {
+	f := p.filter()
+	status := PolicyStatus{At: time.Now().UTC(), Suspended: f.suspended()}
+	policy, err := f.wanted()
+	if bad = errors.Join(bad, err); bad != nil {
+		status.Error = bad.Error()
 	}
-	if err != nil {
-		status.Error = err.Error()
+	if policy != nil {
+		status.Version, status.InForce = policy.Version, true
 	}
 	file := path.Join(string(p.runtime()), policyStatusFile)
 	if err := writeJSON(p.Sys, file, status); err != nil {
@@ -327,7 +330,7 @@ func (p Product) suspend(ctx context.Context) error {
 		if err := p.Sys.WriteFile(p.filter().file(suspendedFile), nil, 0o600); err != nil {
 			return err
 		}
-		return p.reenforce(ctx)
+		return errors.Join(p.reenforce(ctx), p.tell(nil))
 	})
 	if err == nil {
 		p.print("The VEN has been suspended\n")
@@ -340,7 +343,7 @@ func (p Product) unsuspend(ctx context.Context) error {
 		if err := removeFile(p.Sys, p.filter().file(suspendedFile)); err != nil {
 			return err
 		}
-		return p.reenforce(ctx)
+		return errors.Join(p.reenforce(ctx), p.tell(nil))
 	})
 	if err == nil {
 		p.print("The VEN has been unsuspended\n")

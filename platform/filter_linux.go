@@ -61,9 +61,14 @@ func (f filter) Enforce(ctx context.Context) error {
 	return f.remember(ctx)
 }
 
+func (f filter) suspended() bool {
+	_, err := f.sys.Stat(f.file(suspendedFile))
+	return err == nil
+}
+
 // wanted is the policy that is to be in force; nil stands for the host's own rules.
 func (f filter) wanted() (*Policy, error) {
-	if _, err := f.sys.Stat(f.file(suspendedFile)); err == nil {
+	if f.suspended() {
 		return nil, nil
 	}
 	p, err := stored(f.sys, f.file(storedPolicy))

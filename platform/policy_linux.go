@@ -41,13 +41,14 @@ func (p Policy) firewall() firewall.Policy {
 	return firewall.Policy{Version: p.Version, Nft: p.Nft, IPv4: p.IPv4, IPv6: p.IPv6}
 }
 
-// A PolicyStatus says what became of the policy that the manager has got:
-// /run/NAME/policy.json, for the manager to report.
+// A PolicyStatus says which policy is in force: /run/NAME/policy.json, for the
+// manager to report.
 type PolicyStatus struct {
-	Version string    `json:"version"`         // of the policy that was tried last; empty for none
-	InForce bool      `json:"in_force"`        // and it is the one in force
-	Error   string    `json:"error,omitempty"` // why it is not: the one before it stays
-	At      time.Time `json:"at"`
+	Version   string    `json:"version"`             // of the policy in force; empty for none
+	InForce   bool      `json:"in_force"`            // false: the host's own rules are
+	Suspended bool      `json:"suspended,omitempty"` // and that is so on purpose
+	Error     string    `json:"error,omitempty"`     // why the policy in the data folder is not in force
+	At        time.Time `json:"at"`
 }
 
 // policyStatusFile is below the Runtime.

@@ -208,7 +208,7 @@ func (p Product) agentState() (state, version string) {
 		return AgentUnpaired, ""
 	}
 	f := p.filter()
-	if _, err := p.Sys.Stat(f.file(suspendedFile)); err == nil {
+	if f.suspended() {
 		return AgentSuspended, ""
 	}
 	policy, err := stored(p.Sys, f.file(storedPolicy))

@@ -27,7 +27,9 @@ fi
 # Without a policy there is none to put in force: the VEN is idle.
 if [ -s "$data/etc/agent_id.cfg" ]; then
 	master=SUCCESS
-	if [ ! -e "$data/etc/policy.json" ] || grep -qs '"in_force": true' /run/illumio-ven/policy.json; then
+	if [ ! -e "$data/etc/policy.json" ]; then
+		policy=SUCCESS
+	elif [ -s /run/illumio-ven/policy.json ] && ! grep -q '"error"' /run/illumio-ven/policy.json; then
 		policy=SUCCESS
 	fi
 fi
