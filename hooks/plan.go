@@ -170,7 +170,7 @@ func planRemove(e Event, c Config) []Step {
 		steps = appendUnits(steps, Step{Kind: Active, Units: names, Absent: true})
 	}
 	if c.changesHost() {
-		steps = append(steps, Step{Kind: Command, Argv: []string{c.Hook(), "platform", "restore"}}) // the monitor has stopped
+		steps = append(steps, Step{Kind: Command, Argv: []string{c.Hook(), "platform", "restore"}, Tell: true}) // the monitor has stopped
 	}
 	steps = appendUnits(steps, Step{Kind: Enabled, Units: names, Absent: true})
 	steps = appendDropIns(steps, c, "")

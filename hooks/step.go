@@ -53,8 +53,10 @@ type Step struct {
 	Units []string `json:"units,omitempty"` // Command: it runs only if none of them is masked
 	Argv  []string `json:"argv,omitempty"`
 
-	// Optional is for Command: its failure is a warning.
+	// Optional and Tell are for Command: its failure is a warning; what it says, a
+	// line each, is for who called.
 	Optional bool `json:"optional,omitempty"`
+	Tell     bool `json:"tell,omitempty"`
 }
 
 // live reports whether the step runs programs of the product, which call the
@@ -185,7 +187,12 @@ func (h *host) act(s Step) error {
 	case Restart:
 		return h.systemctl("restart", s.Units...)
 	case Command:
-		_, err := h.exec(s.Argv...)
+		out, err := h.exec(s.Argv...)
+		if s.Tell {
+			for line := range strings.Lines(out) {
+				h.log.Warn(strings.TrimSpace(line))
+			}
+		}
 		if err != nil && s.Optional {
 			h.log.Warn(path.Base(s.Argv[0]) + ": " + err.Error())
 			return nil

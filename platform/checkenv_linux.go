@@ -92,11 +92,11 @@ func (p Product) checkModules(ctx context.Context) []Check {
 		case s.warning() == "":
 			found = append(found, s.Name)
 		case s.Serves != "":
-			checks = append(checks, Check{"kernel module " + s.Name, CheckOK, s.warning()})
+			checks = append(checks, Check{"kernel module", CheckOK, detail(s)})
 		case want.Required:
-			checks = append(checks, Check{"kernel module " + s.Name, CheckError, s.warning()})
+			checks = append(checks, Check{"kernel module", CheckError, detail(s)})
 		default:
-			checks = append(checks, Check{"kernel module " + s.Name, CheckWarning, s.warning()})
+			checks = append(checks, Check{"kernel module", CheckWarning, detail(s)})
 		}
 	}
 	if len(found) > 0 {
@@ -104,6 +104,8 @@ func (p Product) checkModules(ctx context.Context) []Check {
 	}
 	return checks
 }
+
+func detail(s ModuleState) string { return strings.TrimPrefix(s.warning(), "kernel module ") }
 
 func (p Product) checkFilter(ctx context.Context) []Check {
 	if p.Config.Firewall == nil {

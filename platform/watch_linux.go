@@ -23,6 +23,7 @@ const (
 	filterInterval = 5 * time.Second  // at the rules: the legacy ones give no notice of a change
 	tableInterval  = 10 * time.Second // at the table of connections
 	settleTime     = 100 * time.Millisecond
+	busyTime       = time.Second
 	maxDoublings   = 3 // of the table
 )
 
@@ -55,8 +56,9 @@ func (p Product) Monitor(ctx context.Context, events io.Writer) error {
 		case <-ctx.Done():
 			return nil
 		case <-notices:
-			// One change comes as many notices, and ours are told apart by looking.
-			time.Sleep(settleTime)
+			// One change comes as many notices, and ours are told apart by looking. Where
+			// others change theirs all the time, once a second has to do.
+			time.Sleep(max(settleTime, busyTime-time.Since(w.looked)))
 			w.lookAtRules(ctx)
 		case <-filters.C:
 			w.lookAtRules(ctx)
@@ -72,7 +74,8 @@ func (p Product) Monitor(ctx context.Context, events io.Writer) error {
 type watch struct {
 	Product
 	events    io.Writer
-	seen      string // stamp of the policy that was tried last
+	seen      string    // stamp of the policy that was tried last
+	looked    time.Time // at the rules, last
 	doublings int
 	failed    string // what went wrong last, so that it is told once
 }
@@ -100,6 +103,7 @@ func (w *watch) trouble(what string, err error) {
 
 // lookAtRules puts back what somebody changed.
 func (w *watch) lookAtRules(ctx context.Context) {
+	defer func() { w.looked = time.Now() }()
 	err := w.locked(func() error {
 		taken, err := w.ledger().Taken()
 		if err != nil || !taken {
