@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -199,31 +200,43 @@ func (p Product) boot(ctx context.Context) error {
 		if _, err := p.Sys.Stat(done); err == nil {
 			return nil
 		}
-		if taken, err := p.ledger().Taken(); err != nil || !taken {
+		kept, err := p.ledger().Kept()
+		if err != nil || !slices.ContainsFunc(kept, func(s hooks.Step) bool { return s.Kind == hooks.Rules }) {
 			return err
 		}
-		if err := p.filter().boot(ctx); err != nil {
+		alone := slices.ContainsFunc(kept, func(s hooks.Step) bool {
+			return s.Kind == hooks.Service && strings.Contains(s.Text, "enabled")
+		})
+		if err := p.filter().boot(ctx, alone); err != nil {
 			return err
 		}
 		return p.Sys.WriteFile(done, nil, 0o644)
 	})
 }
 
-// boot is Enforce on a host whose filter is empty.
-func (f filter) boot(ctx context.Context) error {
-	p, err := f.wanted()
-	if err != nil {
-		f.Log.Warn("the policy cannot be read: the host's own rules are put in force", "error", err)
-	}
-	if p != nil {
-		if err = f.Firewall.Enforce(ctx, p.firewall()); err == nil {
-			return f.remember(ctx)
-		}
-		f.Log.Warn("the policy cannot be put in force: the host's own rules are", "error", err)
-	}
+// boot puts in force on a host whose filter is empty what a takeover ends with: the
+// host's own rules, and then a policy in place of those that filter. If alone,
+// there is no service that loads the others.
+func (f filter) boot(ctx context.Context, alone bool) error {
 	set, err := f.own()
 	if err == nil {
 		err = f.Load(ctx, set)
+	}
+	if err == nil && alone {
+		if err := f.LoadRest(ctx, set); err != nil {
+			f.Log.Warn("what the host's stopped service loads besides filter rules is not whole", "error", err)
+		}
+	}
+	p, perr := f.wanted()
+	if perr == nil && p != nil {
+		perr = f.Firewall.Enforce(ctx, p.firewall())
+	}
+	switch {
+	case perr != nil:
+		f.Log.Warn("the policy cannot be put in force: the host's own rules are", "error", perr)
+	case p != nil && err != nil:
+		f.Log.Warn("the policy is in force, and of the host's own rules not all was put beside it", "error", err)
+		err = nil
 	}
 	if err != nil {
 		return err
@@ -382,7 +395,8 @@ func (p Product) giveBack(ctx context.Context, how string) error {
 		for _, what := range left {
 			p.print("left as it is: %s\n", what)
 		}
-		err = errors.Join(err, p.recover(left))
+		// What is true until the next boot no longer is.
+		err = errors.Join(err, p.recover(left), os.RemoveAll(string(p.runtime())))
 		if taken, terr := p.ledger().Taken(); terr == nil && taken {
 			err = errors.Join(err, errors.New("the packet filter could not be given back: call this again when the cause is gone"))
 		}

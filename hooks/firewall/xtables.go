@@ -29,13 +29,16 @@ func isForeign(chain string) bool {
 func isOwn(chain string) bool { return strings.HasPrefix(chain, ownPrefix) }
 
 // parseSave finds the table filter in the output of iptables-save.
-func parseSave(text string) (t table, found bool) {
+func parseSave(text string) (t table, found bool) { return parseSection(text, "filter") }
+
+// parseSection finds a table in the output of iptables-save.
+func parseSection(text, name string) (t table, found bool) {
 	in := false
 	for _, line := range lines(text) {
 		line = strings.TrimSpace(line)
 		switch {
 		case strings.HasPrefix(line, "*"):
-			in = line == "*filter"
+			in = line == "*"+name
 			found = found || in
 		case !in:
 		case line == "COMMIT":
