@@ -88,11 +88,20 @@ func (f filter) idle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	left, err := f.PutBack(ctx, set)
+	left, err := f.putBack(ctx, set)
 	for _, what := range left {
 		f.Log.Warn("left as it is", "what", what)
 	}
 	return err
+}
+
+// putBack is PutBack, with a sentence for each view that is left.
+func (f filter) putBack(ctx context.Context, set firewall.Set) ([]string, error) {
+	left, err := f.PutBack(ctx, set)
+	for i, view := range left {
+		left[i] = "the filter rules of " + view + ": somebody else has changed them since"
+	}
+	return left, err
 }
 
 // own is the set of the host's own rules.
@@ -156,7 +165,7 @@ func (f filter) GiveBack(ctx context.Context, set, how string) (left []string, e
 		if err != nil {
 			return nil, err
 		}
-		left, err = f.PutBack(ctx, s)
+		left, err = f.putBack(ctx, s)
 		if err != nil {
 			return left, err
 		}
