@@ -221,10 +221,10 @@ func (f filter) boot(ctx context.Context, alone bool) error {
 	set, err := f.own()
 	if err == nil {
 		err = f.Load(ctx, set)
-	}
-	if err == nil && alone {
-		if err := f.LoadRest(ctx, set); err != nil {
-			f.Log.Warn("what the host's stopped service loads besides filter rules is not whole", "error", err)
+		if alone {
+			if oerr := f.LoadOthers(ctx, set); oerr != nil {
+				f.Log.Warn("what the host's stopped service loads besides filter rules is not whole", "error", oerr)
+			}
 		}
 	}
 	p, perr := f.wanted()

@@ -137,7 +137,13 @@ func (l *local) Run(ctx context.Context, argv ...string) (out string, err error)
 	return out, err
 }
 
-func (l *local) ReadFile(path string) ([]byte, error) { return os.ReadFile(path) }
+func (l *local) ReadFile(path string) ([]byte, error) { return os.ReadFile(ofThread(path)) }
+
+// ofThread is a file of /proc in the network namespace of the thread, which a test
+// may have changed; without it it is that of the process.
+func ofThread(path string) string {
+	return strings.Replace(path, "/proc/net/", "/proc/thread-self/net/", 1)
+}
 
 func (l *local) WriteFile(path string, b []byte, perm fs.FileMode) error {
 	return l.effect("write "+path, func() error {
@@ -178,7 +184,7 @@ func rules(t *testing.T) string {
 	var b strings.Builder
 	for _, tool := range []string{"iptables-nft-save", "ip6tables-nft-save", "iptables-legacy-save", "ip6tables-legacy-save"} {
 		names := map[string]string{"iptables-legacy-save": "/proc/net/ip_tables_names", "ip6tables-legacy-save": "/proc/net/ip6_tables_names"}[tool]
-		if text, err := os.ReadFile(names); names != "" && (err != nil || len(text) == 0) {
+		if text, err := os.ReadFile(ofThread(names)); names != "" && (err != nil || len(text) == 0) {
 			continue
 		}
 		b.WriteString("== " + tool + "\n" + plain(sh(t, tool+" 2>/dev/null")))

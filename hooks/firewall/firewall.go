@@ -13,6 +13,8 @@
 //
 // Not touched are the tables nat, mangle, raw and security, chains of nft that do
 // such work, and the chains and tables of container and virtual machine managers.
+// All but the managers' are loaded where they are missing after a start of the host,
+// for the service that did so is disabled: LoadOthers.
 package firewall
 
 import (

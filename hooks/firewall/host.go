@@ -60,6 +60,7 @@ type host struct {
 	saves   []*xtool          // those whose views have tables of any kind
 	views   []*view           // with filter rules of the host's, or a place for them
 	others  []*view           // native tables that are not touched
+	tables  []string          // all of nft's, iptables-nft's too: "ip nat"
 	own     []string          // our native tables: "inet ILO-FILTER"
 	texts   map[string]string // of our native tables
 	foreign []string          // chains and tables of other programs
@@ -162,6 +163,7 @@ func (f *Firewall) lookNative(ctx context.Context, h *host) (managed map[string]
 			continue // arp, bridge and netdev tables filter no packets of ours
 		}
 		name := w[1] + " " + w[2]
+		h.tables = append(h.tables, name)
 		text, err := f.Sys.Run(ctx, "nft", "-s", "list", "table", w[1], w[2])
 		if err != nil {
 			if again, lerr := f.Sys.Run(ctx, "nft", "list", "tables"); lerr == nil && !has(lines(again), line) {
@@ -175,7 +177,7 @@ func (f *Firewall) lookNative(ctx context.Context, h *host) (managed map[string]
 		case isOwn(w[2]):
 			h.own = append(h.own, name)
 			h.texts[name] = text
-		case w[1] != "inet" && has(xtablesTables, w[2]) && v.n.xtables():
+		case w[1] != "inet" && has(xtablesTables, w[2]) && v.n.xtables() && (w[2] == "filter" || h.manages(w[1])):
 			managed[name] = true
 			f.lookManaged(h, v, w[1], w[2])
 		case foreignTable(w[2]):
@@ -210,12 +212,22 @@ func (l listing) xtables() bool {
 	return base == 0
 }
 
-// lookManaged notes what of an iptables-nft table nobody could save.
+// manages says that there is an iptables-nft for the family.
+func (h *host) manages(family string) bool {
+	return slices.ContainsFunc(h.tools, func(t xtool) bool { return !t.legacy && t.family == family })
+}
+
+// lookManaged notes what nobody could save of an iptables-nft table that filters,
+// and of another one what is nft's.
 func (f *Firewall) lookManaged(h *host, v *view, family, table string) {
 	if table != "filter" {
-		return // never restored
+		if native, some := v.n.natives(); some { // for LoadOthers
+			v.n, v.text = native, native.text()
+			h.others = append(h.others, v)
+		}
+		return
 	}
-	if !slices.ContainsFunc(h.tools, func(t xtool) bool { return !t.legacy && t.family == family }) {
+	if !h.manages(family) {
 		h.mixed = append(h.mixed, fmt.Sprintf("the table %s is that of iptables-nft, which is not installed", v.name[4:]))
 		return
 	}

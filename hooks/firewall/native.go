@@ -132,6 +132,56 @@ func (l listing) strip() listing {
 	return out
 }
 
+// text is the listing as nft reads it.
+func (l listing) text() string {
+	var out script
+	for _, line := range l.head {
+		out.add(line)
+	}
+	for _, b := range l.blocks {
+		out.add(strings.Join(b.lines, "\n"))
+	}
+	out.add("}")
+	return out.text
+}
+
+// natives is what nft made of a table that is iptables-nft's too: base chains of
+// other names, the chains that those jump to, and what is no chain. A program such
+// as Docker makes its chains with iptables-nft also where nft made the table.
+func (l listing) natives() (out listing, some bool) {
+	keep := map[string]bool{}
+	var visit func(b block)
+	visit = func(b block) {
+		if keep[b.name] {
+			return
+		}
+		keep[b.name] = true
+		for _, line := range b.lines {
+			w := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \t,;{}", r) })
+			for i, word := range w[:max(len(w)-1, 0)] {
+				to := slices.IndexFunc(l.blocks, func(b block) bool { return b.kind == "chain" && b.name == w[i+1] })
+				if to >= 0 && (word == "jump" || word == "goto") {
+					visit(l.blocks[to])
+				}
+			}
+		}
+	}
+	for _, b := range l.blocks {
+		native := b.base() != "" && strings.ToUpper(b.name) != b.name
+		some = some || native
+		if native || b.kind != "chain" {
+			visit(b)
+		}
+	}
+	out.head = l.head
+	for _, b := range l.blocks {
+		if keep[b.name] {
+			out.blocks = append(out.blocks, b)
+		}
+	}
+	return out, some
+}
+
 // filterText is the transaction that gives the filter chains of the table the
 // rules and policies that they have in l. Only those chains are touched, so that
 // sets keep what they learned, and chains their place in the list.

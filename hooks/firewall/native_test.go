@@ -140,3 +140,42 @@ func TestOwned(t *testing.T) {
 		}
 	}
 }
+
+func TestNatives(t *testing.T) {
+	const mixed = `table ip nat {
+	set s {
+		type ipv4_addr
+	}
+	chain mine {
+		tcp dport vmap { 1 : goto one, 2 : jump two }
+	}
+	chain one {
+		masquerade
+	}
+	chain two {
+	}
+	chain DOCKER {
+		iifname "docker0" counter return
+	}
+	chain PREROUTING {
+		type nat hook prerouting priority dstnat; policy accept;
+		counter jump DOCKER
+	}
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		ip saddr @s jump mine
+	}
+}
+`
+	l := parseListing(mixed)
+	got, some := l.natives()
+	from := strings.Index(mixed, "\tchain DOCKER")
+	to := strings.Index(mixed, "\tchain postrouting")
+	if diff := cmp.Diff(mixed[:from]+mixed[to:], got.text()); diff != "" || !some {
+		t.Errorf("there is something: %v (-want +got):\n%s", some, diff)
+	}
+	l.blocks = l.blocks[:len(l.blocks)-1]
+	if _, some := l.natives(); some {
+		t.Error("a table of iptables-nft's has something of nft's")
+	}
+}

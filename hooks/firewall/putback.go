@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os/exec"
 	"path"
-	"slices"
 	"strings"
 )
 
@@ -47,11 +46,9 @@ func (f *Firewall) putBack(ctx context.Context, set Set, alone func(name, normal
 	if err != nil {
 		return nil, err
 	}
-	var ipsets string
-	if i := slices.IndexFunc(set.Parts, func(p Part) bool { return p.View == ipsetView }); i >= 0 {
-		if ipsets, err = f.read(set, set.Parts[i]); err != nil {
-			return nil, err
-		}
+	ipsets, err := f.savedSets(set)
+	if err != nil {
+		return nil, err
 	}
 	var errs error
 	for _, p := range set.Parts {
@@ -71,7 +68,7 @@ func (f *Firewall) putBack(ctx context.Context, set Set, alone func(name, normal
 			v = &view{name: p.View, tool: h.tool(p.View)}
 		}
 		changed := false
-		if strings.HasPrefix(p.View, "nft ") {
+		if isNative(p) {
 			changed, err = f.putBackNative(ctx, v, text, alone)
 		} else {
 			changed, err = f.putBackXtables(ctx, h, v, text, ipsets, alone)

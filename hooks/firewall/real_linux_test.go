@@ -16,6 +16,8 @@ var scenarios = slices.Concat([]scenario{
 	{"late-failure", testLateFailure, false},
 	{"ends", testEnds, false},
 	{"boot", testBoot, false},
+	{"others", testOthers, false},
+	{"others-there", testOthersThere, false},
 	{"unsavable", testUnsavable, false},
 	{"sets", testSets, true},
 	{"watch", testWatch, false},

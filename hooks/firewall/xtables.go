@@ -289,10 +289,13 @@ func (t *table) rules() int {
 	return n
 }
 
-// render is the table in the form of iptables-save.
-func (t *table) render() string {
+// render is the filter table in the form of iptables-save.
+func (t *table) render() string { return t.section("filter") }
+
+// section is the table of that name in the form of iptables-save.
+func (t *table) section(name string) string {
 	var out script
-	out.add("*filter")
+	out.add("*" + name)
 	for _, c := range t.chains {
 		out.add(":"+c.name, c.policy, "[0:0]")
 	}
