@@ -21,7 +21,7 @@ type faultBox struct {
 
 func newFaultBox(t *testing.T, g generation) *faultBox {
 	t.Helper()
-	b := &faultBox{generation: g, killBox: &killBox{Box: testbed.New(t, g.suite), booted: true}}
+	b := &faultBox{generation: g, killBox: &killBox{Box: testbed.New(t, g.suite), booted: true, wide: true}}
 	b.Boot(t)
 	g.seed(t, b.Box)
 	b.furnish(t)
@@ -258,7 +258,7 @@ func TestFaults(t *testing.T) {
 // given back.
 func TestNoRoom(t *testing.T) {
 	t.Parallel()
-	b := newKillBox(t, killBox{})
+	b := newKillBox(t, killBox{wide: true})
 	const page = 4096
 	b.Sh(t, "mkdir -p /room && mount -t tmpfs -o size=128k tmpfs /room").OK(t)
 	done, undone := 0, 0

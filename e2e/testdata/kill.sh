@@ -16,14 +16,15 @@ data=/opt/illumio_ven_data
 state=/var/lib/vpkg/illumio-ven
 timeout=/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established
 
-# setRules gives the host rules in all views of the kernel.
+# setRules gives the host rules, in all views of the kernel or in some.
 setRules() {
 	ipset -exist create friends hash:ip
 	ipset -exist add friends 192.0.2.7
 	iptables-restore /kill/host.v4
+	[ -e /kill/noNft ] || /kill/nft -f /kill/host.nft
+	[ -e /kill/wide ] || return 0
 	ip6tables-restore /kill/host.v6
 	iptables-legacy-restore /kill/host.legacy
-	[ -e /kill/without ] || /kill/nft -f /kill/host.nft
 }
 
 # reset makes the box what it was after the installation.
@@ -70,6 +71,7 @@ rules() {
 		$tool 2>/dev/null | sed -e '/^#/d' -e 's/ \[[0-9:]*\]$//'
 	done
 	/kill/nft list tables | sort | while read -r _ family name; do
+		echo "== nft $family $name"
 		/kill/nft -s list table "$family" "$name" 2>/dev/null
 	done
 }
@@ -78,10 +80,8 @@ rules() {
 # the time in them; what was last loaded can be left over by a kill, and the next
 # load writes it anew.
 show() { # PATH...
-	find "$@" ! -name 'load.*' 2>/dev/null | sort | while read -r f; do
-		stat -c '== %n %a %U:%G' "$f"
-		[ ! -f "$f" ] || [ -L "$f" ] || sed '/^# /d' "$f"
-	done
+	find "$@" ! -name 'load.*' -printf '%p %m %u:%g\n' 2>/dev/null | sort
+	find "$@" ! -name 'load.*' -type f -print0 2>/dev/null | sort -z | xargs -0 -r tail -v -n +1 | sed '/^# /d'
 }
 
 # services prints how the host's service stands, also in systemd's memory.
