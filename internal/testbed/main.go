@@ -30,6 +30,7 @@ type state struct {
 	Machine []string          // network namespaces of the machine: "net:[4026531840]"
 	Roots   map[string]string // folder of the root file system, by suite
 	CentOS8 string            // the package database of a CentOS 8, or empty
+	VM      vmImage           // what virtual machines start from, or nothing
 	Cgroup  string            // name of this run's control groups
 }
 
@@ -41,6 +42,7 @@ var current = state{Missing: "the test's TestMain does not call testbed.Main"}
 type Setup struct {
 	Suites  []Suite
 	CentOS8 bool // the package database of a CentOS 8: see Box.SeedCentOS8
+	VM      bool // virtual machines: see NewVM
 
 	// Before fills dir, a temporary folder that tests find through Dir, while the
 	// root file systems are being made. May be nil.
@@ -67,7 +69,7 @@ func run(m *testing.M, s Setup) int {
 		return m.Run()
 	}
 	flag.Parse() // for testing.Short
-	if current.Missing = missing(); current.Missing != "" {
+	if current.Missing = missing(s); current.Missing != "" {
 		return m.Run() // each test says why it is skipped
 	}
 	code, err := supervise(s)
@@ -185,6 +187,12 @@ func prepare(ctx context.Context, s Setup, dir string) (state, error) {
 	if s.CentOS8 {
 		do(func() (err error) {
 			st.CentOS8, err = fetchCentOS8(ctx)
+			return err
+		})
+	}
+	if s.VM {
+		do(func() (err error) {
+			st.VM, err = makeVMImage(ctx)
 			return err
 		})
 	}

@@ -6,21 +6,30 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
+	"slices"
 	"testing"
 )
 
 // tools are the programs of the machine that the package itself calls.
 var tools = []string{"apt-get", "go", "mmdebstrap", "nsenter", "pivot_root", "systemd-nspawn", "unshare"}
 
-// missing says why no box can be made here, or nothing.
-func missing() string {
+// missing says why what s asks for cannot be made here, or nothing.
+func missing(s Setup) string {
 	if testing.Short() {
 		return "real installs are left out with -short"
 	}
 	if os.Geteuid() != 0 {
 		return "real installs need root"
 	}
-	for _, tool := range tools {
+	needed := tools
+	if s.VM {
+		if runtime.GOARCH != "amd64" {
+			return "the tests' virtual machines are amd64, and so is what is built to run in them"
+		}
+		needed = slices.Concat(tools, vmTools)
+	}
+	for _, tool := range needed {
 		if _, err := exec.LookPath(tool); err != nil {
 			return fmt.Sprintf("real installs need %s, which is not installed", tool)
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -42,13 +43,23 @@ var (
 // makeRoot returns the folder of the suite's root file system, which it makes
 // from the machine's own Debian mirror unless it is in the cache.
 func makeRoot(ctx context.Context, s Suite) (string, error) {
+	args := mmdebstrapArgs(s)
+	dir, err := cached(s.Name, args, func(dir string) error { return mmdebstrap(ctx, s, args, dir) })
+	if err != nil {
+		return "", fmt.Errorf("making a %s root: %w", s.Name, err)
+	}
+	return dir, nil
+}
+
+// cached returns the folder in the cache that is named after name and recipe. If
+// it is not there, fill makes it.
+func cached(name string, recipe []string, fill func(dir string) error) (string, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return "", err
 	}
-	args := mmdebstrapArgs(s)
-	key := sha256.Sum256([]byte(strings.Join(args, "\x00")))
-	dir := filepath.Join(cache, fmt.Sprintf("%s-%x", s.Name, key[:6]))
+	key := sha256.Sum256([]byte(strings.Join(recipe, "\x00")))
+	dir := filepath.Join(cache, fmt.Sprintf("%s-%x", name, key[:6]))
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", err
 	}
@@ -60,21 +71,29 @@ func makeRoot(ctx context.Context, s Suite) (string, error) {
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
-	mirror, err := mirror(ctx)
-	if err != nil {
-		return "", fmt.Errorf("making a %s root: %w", s.Name, err)
-	}
 	tmp := dir + ".new" // under the lock, so what is there is a broken run's
 	if err := os.RemoveAll(tmp); err != nil {
 		return "", err
 	}
-	args = append(args, s.Name, tmp, "deb "+mirror+" "+s.Name+" main")
+	if err := fill(tmp); err != nil {
+		return "", errors.Join(err, os.RemoveAll(tmp))
+	}
+	return dir, os.Rename(tmp, dir)
+}
+
+// mmdebstrap makes the suite's root file system in the folder dir.
+func mmdebstrap(ctx context.Context, s Suite, args []string, dir string) error {
+	mirror, err := mirror(ctx)
+	if err != nil {
+		return err
+	}
+	args = append(slices.Clone(args), s.Name, dir, "deb "+mirror+" "+s.Name+" main")
 	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", errors.Join(fmt.Errorf("making a %s root: mmdebstrap: %w\n%s", s.Name, err, out), os.RemoveAll(tmp))
+		return fmt.Errorf("mmdebstrap: %w\n%s", err, out)
 	}
-	return dir, os.Rename(tmp, dir)
+	return nil
 }
 
 func mmdebstrapArgs(s Suite) []string {
