@@ -79,8 +79,9 @@ func build(ctx context.Context, dir string) error {
 	if err := command(ctx, "go", "build", "-buildvcs=false", "-o", vpkg, "github.com/vpkg/vpkg/cmd/vpkg"); err != nil {
 		return err
 	}
-	// Static, for it runs in boxes: with a slash at its end -o names a folder.
-	if err := command(ctx, "env", "CGO_ENABLED=0", "go", "build", "-buildvcs=false", "-o", dir+"/", "github.com/vpkg/vpkg/e2e/pce"); err != nil {
+	// Static, for they run in boxes: with a slash at its end -o names a folder.
+	if err := command(ctx, "env", "CGO_ENABLED=0", "go", "build", "-buildvcs=false", "-o", dir+"/",
+		"github.com/vpkg/vpkg/e2e/pce", "github.com/vpkg/vpkg/e2e/probe"); err != nil {
 		return err
 	}
 	if err := command(ctx, vpkg, "build", "--os", "all", "--arch", "all", "--version", oldVersion, "--out", filepath.Join(dir, oldVersion)); err != nil {
