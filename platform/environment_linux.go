@@ -90,6 +90,20 @@ func (p Product) setUp(ctx context.Context) error {
 // come through it.
 func (p Product) do(ctx context.Context, steps []hooks.Step) error {
 	l := p.ledger()
+	if !slices.ContainsFunc(steps, func(s hooks.Step) bool { return s.Kind == hooks.Rules }) {
+		return l.Do(ctx, steps)
+	}
+	hold, err := p.filter().holds(ctx)
+	if err != nil {
+		return err
+	}
+	if hold {
+		p.Log.Info("goes on, for its rules would go with it", "service", rulesOwner)
+		steps = slices.DeleteFunc(slices.Clone(steps), isRulesOwner)
+		if _, err := l.GiveBack(ctx, func(s hooks.Step) (hooks.Step, bool) { return s, !isRulesOwner(s) }); err != nil {
+			return err
+		}
+	}
 	before, err := l.Taken()
 	if err != nil {
 		return err
@@ -105,6 +119,13 @@ func (p Product) do(ctx context.Context, steps []hooks.Step) error {
 	}
 	return p.filter().intact(ctx)
 }
+
+// rulesOwner is the service whose rules go with its process: firewalld from 2.1 on
+// makes its table so (NftablesTableOwner in firewalld.conf(5)). They cannot be kept
+// in force without it, so it is stopped only when a policy of ours is.
+const rulesOwner = "firewalld.service"
+
+func isRulesOwner(s hooks.Step) bool { return s.Kind == hooks.Service && s.Name == rulesOwner }
 
 // noteServices logs how the services of the host's firewall stood.
 func (p Product) noteServices(ctx context.Context) {
@@ -370,7 +391,7 @@ func (p Product) reenforce(ctx context.Context) error {
 	if err != nil || !taken {
 		return err
 	}
-	return p.ledger().Do(ctx, p.takeover())
+	return p.do(ctx, p.takeover())
 }
 
 // restore gives the host back, before the package is removed. Nothing of the

@@ -61,6 +61,24 @@ func (f filter) Enforce(ctx context.Context) error {
 	return f.remember(ctx)
 }
 
+// holds reports whether the host's own rules are to be in force and a part of them
+// is gone when the program ends that made them.
+func (f filter) holds(ctx context.Context) (bool, error) {
+	policy, err := f.wanted()
+	if err != nil || policy != nil {
+		return false, err
+	}
+	set, err := f.own()
+	if err == nil {
+		return set.Owned, nil
+	}
+	if !isMissing(err) {
+		return false, err
+	}
+	rules, err := f.HostRules(ctx)
+	return rules.Owned, err
+}
+
 func (f filter) suspended() bool {
 	_, err := f.sys.Stat(f.file(suspendedFile))
 	return err == nil

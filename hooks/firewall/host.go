@@ -65,6 +65,7 @@ type host struct {
 	texts   map[string]string // of our native tables
 	foreign []string          // chains and tables of other programs
 	mixed   []string          // tables that cannot be saved, each as a sentence
+	owned   bool              // a native table goes with the program that made it
 }
 
 func (h *host) view(name string) *view { return find(h.views, name) }
@@ -184,6 +185,7 @@ func (f *Firewall) lookNative(ctx context.Context, h *host) (managed map[string]
 			h.foreign = append(h.foreign, "table "+name)
 			h.others = append(h.others, v)
 		case v.n.owned():
+			h.owned = true
 			h.foreign = append(h.foreign, "table "+name+" (owned by a running program)")
 			h.others = append(h.others, v)
 		case v.n.hasFilter():

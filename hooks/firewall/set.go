@@ -22,6 +22,10 @@ type Set struct {
 	Time    string   `json:"time"` // for people
 	Parts   []Part   `json:"parts"`
 	Foreign []string `json:"foreign,omitempty"` // chains and tables of other programs, which are never touched
+
+	// Owned says that a table of nft's went with the process that made it: firewalld
+	// 2.1 and later. Its rules are in no part.
+	Owned bool `json:"owned,omitempty"`
 }
 
 // A Part is one file of a set.
@@ -137,7 +141,7 @@ func (f *Firewall) Save(ctx context.Context, keep ...string) (Set, error) {
 			return s, nil
 		}
 	}
-	s := Set{ID: fmt.Sprintf("%06d", x.Next), Format: setFormat, Time: time.Now().UTC().Format(time.RFC3339), Foreign: h.foreign}
+	s := Set{ID: fmt.Sprintf("%06d", x.Next), Format: setFormat, Time: time.Now().UTC().Format(time.RFC3339), Foreign: h.foreign, Owned: h.owned}
 	for _, p := range pieces {
 		if err := f.Sys.WriteFile(path.Join(f.Dir, s.ID, p.File), []byte(p.text), 0o600); err != nil {
 			return Set{}, err

@@ -121,6 +121,7 @@ type HostRules struct {
 	Views   []ViewRules `json:"views"`
 	Own     []string    `json:"own,omitempty"`     // our tables, or views with chains of ours
 	Foreign []string    `json:"foreign,omitempty"` // chains and tables of other programs, which are kept
+	Owned   bool        `json:"owned,omitempty"`   // a table goes with the program that made it
 	Cannot  []string    `json:"cannot,omitempty"`  // why rules cannot be saved
 }
 
@@ -136,7 +137,7 @@ func (f *Firewall) HostRules(ctx context.Context) (HostRules, error) {
 	if err != nil {
 		return HostRules{}, err
 	}
-	out := HostRules{Format: h.format, Own: h.own, Foreign: h.foreign, Cannot: h.mixed}
+	out := HostRules{Format: h.format, Own: h.own, Foreign: h.foreign, Owned: h.owned, Cannot: h.mixed}
 	for _, v := range h.views {
 		n := v.n.rules()
 		if v.tool != nil {
