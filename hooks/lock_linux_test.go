@@ -19,13 +19,13 @@ func TestMain(m *testing.M) {
 		unlock, err := Host{}.Lock(name)
 		if err != nil {
 			os.Stdout.WriteString(err.Error())
-			os.Exit(1)
+			os.Exit(1) //nolint:forbidigo // that of the helper
 		}
 		os.Stdout.WriteString("locked")
 		unlock()
-		os.Exit(0)
+		os.Exit(0) //nolint:forbidigo // as above
 	}
-	os.Exit(m.Run())
+	os.Exit(m.Run()) //nolint:forbidigo // a TestMain has to
 }
 
 // lockElsewhere has another process take the lock, through the given programs.
