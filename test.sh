@@ -3,7 +3,7 @@
 # minutes. Exits 1 if any of them failed, and lists which.
 #
 #	sh ./test.sh                 all suites
-#	sh ./test.sh unit install    only these: checks lint shell unit windows fuzz install release
+#	sh ./test.sh unit install    only these: checks lint shell unit windows fuzz install vm release
 #
 # As root on Debian it first installs the packages that it needs and that are
 # missing. Elsewhere, tests that cannot run are skipped, each saying why.
@@ -36,7 +36,10 @@ packages='
 	gcc               unit: the race detector
 	libc6-dev         unit: the race detector
 	lintian           install: Debian'"'"'s own check of a package
-	mmdebstrap        install: makes the roots
+	e2fsprogs         vm: makes its disk
+	mmdebstrap        install, vm: makes the roots
+	qemu-system-x86   vm
+	qemu-utils        vm
 	rpm               rpm: rpmbuild, rpm2cpio, rpmkeys
 	rpmlint           install: the same for RPM
 	shellcheck        shell
@@ -111,7 +114,7 @@ unit() {
 		race=
 	fi
 	# shellcheck disable=SC2046,SC2086 # lists of words
-	go test $race -timeout 14m $(go list ./... | grep -v -e '/internal/testbed$' -e '/e2e$')
+	go test $race -timeout 14m $(go list ./... | grep -v -e '/internal/testbed$' -e '/e2e$' -e '/e2e/vm$')
 }
 
 # fuzz gives each target 20 seconds until the budget, which includes compiling, is
@@ -144,8 +147,14 @@ fuzz() {
 # -count=1: what is installed comes from mirrors and roots that Go's test cache
 # does not know. At most three boxes at a time.
 install() {
-	go test -count=1 -parallel 3 -timeout 17m ./internal/testbed ./e2e &&
+	go test -count=1 -parallel 3 -timeout 24m ./internal/testbed ./e2e &&
 		go test -count=1 -timeout 3m -run Large ./rpm -large
+}
+
+# A machine with a kernel of its own, emulated: what a box shares with the machine
+# that it is on. One at a time, for each takes a core.
+vm() {
+	go test -count=1 -timeout 14m ./e2e/vm
 }
 
 # The release configuration, and what makes a release: a vpkg that has the hooks in
@@ -208,12 +217,13 @@ budget() {
 	unit) echo 15 ;;
 	fuzz) echo 6 ;;
 	release) echo 12 ;;
-	install) echo 20 ;;
+	install) echo 28 ;;
+	vm) echo 15 ;;
 	windows) echo 4 ;;
 	*) echo "test.sh: no suite $1" >&2; exit 2 ;;
 	esac
 }
-[ $# -gt 0 ] || set -- checks lint shell unit windows fuzz install release
+[ $# -gt 0 ] || set -- checks lint shell unit windows fuzz install vm release
 for name; do budget "$name" >/dev/null || exit; done
 for name in install_packages "$@"; do suite "$name" "$(budget "$name")"; done
 
