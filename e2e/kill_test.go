@@ -57,24 +57,33 @@ func TestKilledPlatform(t *testing.T) {
 		t.Run(o.name, func(t *testing.T) {
 			t.Parallel()
 			b := newKillBox(t, killBox{noNft: o.noNft, wide: o.wide})
-			again, back := cmp.Or(o.again, o.run), cmp.Or(o.back, "platform restore")
 			want, effects := b.whole(t, o)
 			for n, effect := range effects {
-				for _, when := range []string{"before", "after"} {
-					at := fmt.Sprintf("%s:%d", when, n)
-					// Before its first effect nothing tells rpm's second call from a first one.
-					if o.again == "" || at != "before:0" {
-						if got := b.do(t, o, at, "$hook "+again); got != want {
-							t.Fatalf("killed %s (%s), and called again, it ends with\n%s", at, effect, difference(want, got))
-						}
-					}
-					if got := hostPart(b.do(t, o, at, "$hook "+back)); got != b.before {
-						t.Fatalf("killed %s (%s), and given back, the host has\n%s", at, effect, difference(b.before, got))
-					}
-				}
+				b.dies(t, o, fmt.Sprintf("before:%d", n), effect, want)
+				b.dies(t, o, fmt.Sprintf("after:%d", n), effect, want)
 			}
 			t.Logf("%d effects", len(effects))
 		})
+	}
+}
+
+// dies has the operation killed, and checks what comes of calling it again, and
+// of giving the host back instead.
+func (b *killBox) dies(t *testing.T, o operation, at, effect, want string) {
+	t.Helper()
+	again, back := cmp.Or(o.again, o.run), cmp.Or(o.back, "platform restore")
+	// Before its first effect nothing tells rpm's second call from a first one.
+	if o.again == "" || at != "before:0" {
+		got := b.do(t, o, at, "$hook "+again)
+		if got != want {
+			t.Fatalf("%s: killed %s (%s), and called again, it ends with\n%s", o.name, at, effect, difference(want, got))
+		}
+		if again == back && hostPart(got) == b.before {
+			return
+		}
+	}
+	if got := hostPart(b.do(t, o, at, "$hook "+back)); got != b.before {
+		t.Fatalf("%s: killed %s (%s), and given back, the host has\n%s", o.name, at, effect, difference(b.before, got))
 	}
 }
 
@@ -93,13 +102,7 @@ func TestKilledVersions(t *testing.T) {
 			for _, o := range []operation{operations[1], operations[8]} { // start and restore, with a policy
 				want, effects := b.whole(t, o)
 				for n, effect := range effects {
-					at := fmt.Sprintf("after:%d", n)
-					if got := b.do(t, o, at, "$hook "+o.run); got != want {
-						t.Fatalf("%s: killed %s (%s), and called again, it ends with\n%s", o.name, at, effect, difference(want, got))
-					}
-					if got := hostPart(b.do(t, o, at, "$hook platform restore")); got != b.before {
-						t.Fatalf("%s: killed %s (%s), and given back, the host has\n%s", o.name, at, effect, difference(b.before, got))
-					}
+					b.dies(t, o, fmt.Sprintf("after:%d", n), effect, want)
 				}
 			}
 		})
