@@ -44,9 +44,7 @@ func (p Product) Monitor(ctx context.Context, events io.Writer) error {
 	if err != nil {
 		p.Log.Warn("the kernel gives no notice of changed rules: looking every few seconds", "error", err)
 	}
-	if w.seen, err = w.policyStamp(); err != nil {
-		p.Log.Warn("looking for a policy", "error", err)
-	}
+	w.seen = w.settled()
 	policies, filters, tables := time.NewTicker(policyInterval), time.NewTicker(filterInterval), time.NewTicker(tableInterval)
 	defer policies.Stop()
 	defer filters.Stop()
@@ -148,6 +146,19 @@ func (w *watch) policyStamp() (string, error) {
 		return "", err
 	}
 	return fmt.Sprint(info.ModTime().UnixNano(), info.Size()), nil
+}
+
+// settled is the stamp of the policy in the data folder if it is the stored one,
+// and else something that no stamp is: the manager starts earlier than we do, and
+// may have got a policy after the start of the product had looked.
+func (w *watch) settled() string {
+	stamp, err := w.policyStamp()
+	is, rerr := received(w.Config.Data)
+	was, serr := stored(w.Sys, w.filter().file(storedPolicy))
+	if errors.Join(err, rerr, serr) != nil || (is == nil) != (was == nil) || is != nil && *is != *was {
+		return "unknown"
+	}
+	return stamp
 }
 
 // lookForPolicy puts another policy in force.
