@@ -46,7 +46,7 @@ type Manager struct {
 // A PolicyState is how loading the policy went.
 type PolicyState struct {
 	Version   string `json:"version"`   // of the policy in force
-	InForce   bool   `json:"in_force"`  // false: the host's own rules are
+	InForce   bool   `json:"in_force"`  // also if it has no rules
 	Suspended bool   `json:"suspended"` // and that is so because somebody wants it so
 	Error     string `json:"error"`     // why the policy on disk is not in force
 }

@@ -329,11 +329,11 @@ func (p Product) receive(ctx context.Context) error {
 func (p Product) tell(bad error) error {
 	f := p.filter()
 	status := PolicyStatus{At: time.Now().UTC(), Suspended: f.suspended()}
-	policy, err := f.wanted()
+	policy, err := stored(p.Sys, f.file(storedPolicy))
 	if bad = errors.Join(bad, err); bad != nil {
 		status.Error = bad.Error()
 	}
-	if policy != nil {
+	if policy != nil && !status.Suspended {
 		status.Version, status.InForce = policy.Version, true
 	}
 	file := path.Join(string(p.runtime()), policyStatusFile)

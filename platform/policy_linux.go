@@ -45,7 +45,7 @@ func (p Policy) firewall() firewall.Policy {
 // manager to report.
 type PolicyStatus struct {
 	Version   string    `json:"version"`             // of the policy in force; empty for none
-	InForce   bool      `json:"in_force"`            // false: the host's own rules are
+	InForce   bool      `json:"in_force"`            // also if it has no rules
 	Suspended bool      `json:"suspended,omitempty"` // and that is so on purpose
 	Error     string    `json:"error,omitempty"`     // why the policy in the data folder is not in force
 	At        time.Time `json:"at"`

@@ -126,7 +126,7 @@ func (vm *VM) Boot(t testing.TB, parameters ...string) {
 	if err := vm.start(parameters); err != nil {
 		t.Fatal(err)
 	}
-	if line, err := vm.line(bootLimit); err != nil || line != "ready" {
+	if line, err := vm.line(); err != nil || line != "ready" {
 		t.Fatalf("the machine does not get up: %q, %v", line, err)
 	}
 	if r := vm.Run(t, "systemctl", "is-system-running", "--wait"); r.Stdout != "running\n" {
@@ -175,8 +175,8 @@ func (vm *VM) start(parameters []string) error {
 }
 
 // line reads a line of what the agent sends.
-func (vm *VM) line(limit time.Duration) (string, error) {
-	if err := vm.agent.SetReadDeadline(time.Now().Add(limit)); err != nil {
+func (vm *VM) line() (string, error) {
+	if err := vm.agent.SetReadDeadline(time.Now().Add(Limit)); err != nil {
 		return "", err
 	}
 	s, err := vm.answers.ReadString('\n')
@@ -209,7 +209,7 @@ func (vm *VM) run(script string) (Result, error) {
 	if err := vm.send(script); err != nil {
 		return Result{}, err
 	}
-	code, err := vm.line(Limit)
+	code, err := vm.line()
 	if err != nil {
 		return Result{}, err
 	}
@@ -218,7 +218,7 @@ func (vm *VM) run(script string) (Result, error) {
 		return Result{}, err
 	}
 	for _, out := range []*string{&r.Stdout, &r.Stderr} {
-		line, err := vm.line(Limit)
+		line, err := vm.line()
 		if err != nil {
 			return Result{}, err
 		}
@@ -275,7 +275,7 @@ func (vm *VM) CutPower(t testing.TB, mark, script string) {
 	}
 	end := make(chan string, 1)
 	go func() { // ends with the machine
-		code, _ := vm.line(Limit)
+		code, _ := vm.line()
 		end <- code
 	}()
 	for !strings.Contains(vm.console.String()[before:], mark) {
@@ -289,7 +289,7 @@ func (vm *VM) CutPower(t testing.TB, mark, script string) {
 	<-end
 }
 
-// Disk reports whether the disk of the machine, which must be off, has the text
+// DiskHas reports whether the disk of the machine, which must be off, has the text
 // anywhere: in a file, in what is left of a removed one, in the journal.
 func (vm *VM) DiskHas(t testing.TB, text string) bool {
 	t.Helper()

@@ -1,3 +1,4 @@
+#!/bin/sh
 # Run by mmdebstrap with the root file system's folder in $1: makes it bootable.
 set -eu
 cd "$1"
@@ -12,20 +13,26 @@ echo 0123456789abcdef0123456789abcdef >etc/machine-id
 echo vm >etc/hostname
 printf '127.0.0.1 localhost vm\n::1 localhost\n' >etc/hosts
 
-# What the tests need none of, for every process costs under emulation. There is
-# no terminal to log in at; emulated, a second goes to each of the others.
+# What the tests need none of. Emulated, each program costs a tenth of a second
+# and more, at every boot, and generators do whenever systemd is told to look at
+# its units again. There is no terminal to log in at, and the devices are known.
 for unit in \
 	apt-daily-upgrade.timer apt-daily.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
-	getty.target getty@tty1.service serial-getty@ttyS0.service systemd-logind.service \
+	getty.target getty@tty1.service serial-getty@ttyS0.service systemd-logind.service systemd-user-sessions.service \
 	dev-hugepages.mount dev-mqueue.mount sys-fs-fuse-connections.mount sys-kernel-config.mount \
-	sys-kernel-debug.mount sys-kernel-tracing.mount \
+	sys-kernel-debug.mount sys-kernel-tracing.mount proc-sys-fs-binfmt_misc.automount \
 	modprobe@configfs.service modprobe@dm_mod.service modprobe@drm.service modprobe@efi_pstore.service \
-	modprobe@fuse.service modprobe@loop.service \
+	modprobe@fuse.service modprobe@loop.service systemd-udev-trigger.service \
 	ldconfig.service selinux-autorelabel-mark.service systemd-hwdb-update.service \
 	systemd-journal-catalog-update.service systemd-journal-flush.service systemd-pstore.service \
+	systemd-random-seed.service systemd-sysusers.service systemd-tmpfiles-clean.timer \
 	systemd-update-done.service systemd-update-utmp-runlevel.service systemd-update-utmp.service
 do
 	ln -sf /dev/null "etc/systemd/system/$unit"
+done
+mkdir -p etc/systemd/system-generators
+for generator in usr/lib/systemd/system-generators/*; do
+	ln -s /dev/null "etc/systemd/system-generators/${generator##*/}"
 done
 
 # The agent reads scripts from the second serial line, base64, one a line, and
