@@ -51,7 +51,9 @@ func redactCodes(s string) string {
 		}
 		rest := name[len("code"):]
 		value := strings.TrimLeft(rest, `\"' =:`)
-		if value == rest { // another word
+		word, _, _ := strings.Cut(value, " ")
+		prose := strings.HasPrefix(s, " ") && strings.HasPrefix(rest, " ") && !strings.ContainsAny(word, "0123456789") // "the activation code is not valid"
+		if value == rest || prose || strings.HasPrefix(value, "-") {                                                   // another word, or option
 			continue
 		}
 		b.WriteString(s[:len(s)-len(value)])

@@ -20,6 +20,8 @@ func TestRedactor(t *testing.T) {
 		{`msg="{\"activation_code\":\"99ff\"}"`, `msg="{\"activation_code\":\"[redacted]\"}"`},
 		{"ActivationCode=99ff", "ActivationCode=[redacted]"},
 		{"activation codes: 99ff and Activation code 88ee", "activation codes: 99ff and Activation code [redacted]"},
+		{"the activation code is not valid", "the activation code is not valid"},
+		{"--activation-code-file /x/activation_code --timeout 60s", "--activation-code-file /x/activation_code --timeout 60s"},
 		{"activation", "activation"},
 		{"activation code", "activation code"},
 		{"İ activation-code=99ff", "İ activation-code=[redacted]"},
