@@ -38,8 +38,7 @@ packages='
 	lintian           install: Debian'"'"'s own check of a package
 	e2fsprogs         vm: makes its disk
 	mmdebstrap        install, vm: makes the roots
-	qemu-system-x86   vm
-	qemu-utils        vm
+	qemu-system-x86   vm: emulates a machine
 	rpm               rpm: rpmbuild, rpm2cpio, rpmkeys
 	rpmlint           install: the same for RPM
 	shellcheck        shell
@@ -151,8 +150,8 @@ install() {
 		go test -count=1 -timeout 3m -run Large ./rpm -large
 }
 
-# A machine with a kernel of its own, emulated: what a box shares with the machine
-# that it is on. One at a time, for each takes a core.
+# Machines with a kernel of their own, emulated. As many at a time as there are
+# cores, for each takes one.
 vm() {
 	go test -count=1 -timeout 14m ./e2e/vm
 }
