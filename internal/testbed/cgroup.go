@@ -4,6 +4,7 @@ package testbed
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,6 +17,9 @@ import (
 // runPrefix and the supervisor's process id name a run's control groups and its
 // temporary folder.
 const runPrefix = "vpkg-testbed-"
+
+// lockName is the file in a run's temporary folder that its supervisor has locked.
+const lockName = ".lock"
 
 // cgroupRoots are the hierarchies that systemd uses: version 2's, and the one of
 // version 1 that has its name.
@@ -77,8 +81,7 @@ func sweep() {
 		left, _ := filepath.Glob(filepath.Join(root, runPrefix+"*"))
 		for _, dir := range left {
 			id, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), runPrefix), "-")
-			pid, err := strconv.Atoi(id)
-			if err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			if pid, err := strconv.Atoi(id); err != nil || running(pid) {
 				continue
 			}
 			if root == os.TempDir() {
@@ -88,4 +91,21 @@ func sweep() {
 			}
 		}
 	}
+}
+
+// running reports whether the supervisor with that process id is there. In another
+// process namespace it cannot be seen, but it holds the lock on its folder.
+func running(pid int) bool {
+	if !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return true
+	}
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), fmt.Sprintf("%s%d-*", runPrefix, pid)))
+	return slices.ContainsFunc(dirs, func(dir string) bool {
+		f, err := os.Open(filepath.Join(dir, lockName))
+		if err != nil {
+			return false
+		}
+		defer f.Close()
+		return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+	})
 }

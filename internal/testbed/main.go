@@ -98,6 +98,11 @@ func supervise(s Setup) (code int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	unlock, err := lock(filepath.Join(dir, lockName)) // for sweep
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
 	st, err := prepare(ctx, s, dir)
 	if err != nil {
 		return 0, err

@@ -133,6 +133,28 @@ func TestBoot(t *testing.T) {
 	}
 }
 
+// TestRunning: the folder of a killed run may be swept away, not one whose
+// supervisor lives, also if that is in another process namespace and unseen.
+func TestRunning(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	const unseen = 1 << 22 // no process has such an id: proc(5), pid_max
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("%s%d-1", runPrefix, unseen))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := lock(filepath.Join(dir, lockName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !running(unseen) {
+		t.Error("a supervisor that holds its lock counts as killed")
+	}
+	unlock()
+	if running(unseen) {
+		t.Error("a supervisor whose lock nobody holds counts as running")
+	}
+}
+
 func TestNeedNamesWhatIsMissing(t *testing.T) {
 	Need(t)
 	for _, require := range []string{"", "1"} {
