@@ -69,6 +69,10 @@ func run(m *testing.M, s Setup) int {
 		return m.Run()
 	}
 	flag.Parse() // for testing.Short
+	if fuzzing() {
+		current.Missing = "fuzzing needs no box"
+		return m.Run()
+	}
 	if current.Missing = missing(s); current.Missing != "" {
 		return m.Run() // each test says why it is skipped
 	}
@@ -206,6 +210,13 @@ func prepare(ctx context.Context, s Setup, dir string) (state, error) {
 	}
 	wg.Wait()
 	return st, errors.Join(errs...)
+}
+
+// fuzzing reports whether new input is tried, by a process that talks to this one
+// through files that a child would not have.
+func fuzzing() bool {
+	target, worker := flag.Lookup("test.fuzz"), flag.Lookup("test.fuzzworker")
+	return target != nil && target.Value.String() != "" || worker != nil && worker.Value.String() == "true"
 }
 
 // enter makes the namespaces that supervise cloned usable, and checks that they
