@@ -17,6 +17,9 @@
 // The boxes have no network but a loopback interface. What needs the network (the
 // mirror, the module proxy) is done by Main before the tests start.
 //
+// What needs a kernel of its own, to load modules or to lose power, gets a VM: an
+// emulated machine without a network device, at a hundred times the cost.
+//
 // Where a test cannot run (no root, no Linux, a tool is missing) it is skipped by
 // name with the reason; VPKG_REQUIRE_INSTALL=1 makes that a failure.
 package testbed
