@@ -66,6 +66,7 @@ var removed = []string{
 	stateDir + " drwxr-xr-x root:root",
 	stateDir + "/installed.json -rw-r--r-- root:root",
 	stateDir + "/lock -rw------- root:root",
+	stateDir + "/platform.lock -rw------- root:root",
 	logFile + " -rw------- root:root",
 }
 
