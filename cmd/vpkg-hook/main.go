@@ -24,6 +24,7 @@ import (
 
 const usage = `Usage: vpkg-hook PHASE --format rpm|deb|msi -- [ARGUMENT...]
        vpkg-hook version
+
 PHASE is pre-install, post-install, pre-remove, post-remove, pre-trans or
 post-trans; the arguments are those that the package manager gave to the
 scriptlet. Package managers call these: there is no need to.
