@@ -149,8 +149,9 @@ func (vm *VM) start(parameters []string) error {
 
 	kernel := "root=/dev/nvme0n1 rw console=ttyS0 panic=-1 quiet systemd.show_status=no mitigations=off " + strings.Join(parameters, " ")
 	vm.qemu = exec.Command("qemu-system-x86_64",
-		// The emulation of newer processors costs more.
-		"-machine", "q35,accel=tcg,smm=off", "-cpu", "Nehalem", "-smp", "1", "-m", "1024",
+		// The emulation of newer processors costs more, but without random numbers the
+		// kernel has to collect its own.
+		"-machine", "q35,accel=tcg,smm=off", "-cpu", "Nehalem,+rdrand", "-smp", "1", "-m", "1024",
 		"-nodefaults", "-no-user-config", "-display", "none", "-nic", "none", "-no-reboot",
 		"-kernel", current.VM.Kernel, "-append", kernel,
 		// The page cache of this machine stands for the disk: what the machine gave to its
