@@ -75,6 +75,8 @@ func looks(argv []string) bool {
 	switch line := " " + strings.Join(argv, " ") + " "; {
 	case argv[0] == "getent", strings.HasSuffix(argv[0], "-save"), strings.Contains(line, " --test "):
 		return true
+	case strings.Contains(line, " nft -c "):
+		return true
 	case argv[0] == "nft":
 		return strings.Contains(line, " list ") || strings.Contains(line, " -c ")
 	case argv[0] == "ipset":

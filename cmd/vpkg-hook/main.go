@@ -142,6 +142,12 @@ func logged(ctx context.Context, args []string, c hooks.Config, host hooks.Host,
 	log.Info("called", "args", args, "package", c.Name, "version", c.Version, "action", e.Action)
 	err = hooks.Run(ctx, e, hooks.Plan(e, c), sys, log)
 	// Whatever became of it, the code does not lie about: the agent has its own.
+	// What is removed alone can still be read on the disk.
+	if a, serr := sys.Stat(c.ActivationCode()); serr == nil && a.Mode.IsRegular() {
+		if serr := errors.Join(sys.Set(c.ActivationCode(), strings.Repeat("0", 4096)), sys.Sync(c.ActivationCode())); serr != nil {
+			log.Warn("the activation code is not overwritten", "error", serr)
+		}
+	}
 	if rerr := sys.Remove(c.ActivationCode()); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
 		log.Warn("the activation code is still on the disk", "error", rerr)
 	}
