@@ -161,7 +161,10 @@ func (f *Firewall) load(ctx context.Context, file, text string, argv ...string) 
 	}
 	// Through a pipe: SELinux lets these programs read no file of ours.
 	piped := append([]string{"/bin/sh", "-c", `cat "$0" | "$@"`, file}, argv[:len(argv)-1]...)
-	_, err := f.Sys.Run(ctx, append(piped, stdin)...)
+	if argv[0] == "nft" {
+		piped = append(piped, "-") // the others read it without being told
+	}
+	_, err := f.Sys.Run(ctx, piped...)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", argv[0], err)
 	}

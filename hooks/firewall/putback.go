@@ -134,7 +134,7 @@ func (f *Firewall) restoreSets(ctx context.Context, t table, saved string) error
 		return nil
 	}
 	file := path.Join(f.Dir, "load.ipset")
-	return f.load(ctx, file, text, "ipset", "-exist", "restore", "-file", file)
+	return f.load(ctx, file, text, "ipset", "-exist", "restore", file)
 }
 
 // missingSets are the lines of an `ipset save` that make the needed sets that
