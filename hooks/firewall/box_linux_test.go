@@ -108,10 +108,14 @@ func (l *local) effect(what string, do func() error) error {
 func (l *local) killed() bool { return l.last != "" }
 
 func (l *local) Run(ctx context.Context, argv ...string) (out string, err error) {
-	if slices.Contains(l.hide, argv[0]) {
-		return "", &exec.Error{Name: argv[0], Err: exec.ErrNotFound}
+	program := argv
+	if argv[0] == "/bin/sh" { // sh -c 'cat "$0" | "$@"' FILE PROGRAM…
+		program = argv[4:]
 	}
-	if l.fail != "" && strings.HasPrefix(strings.Join(argv, " "), l.fail) {
+	if slices.Contains(l.hide, program[0]) {
+		return "", &exec.Error{Name: program[0], Err: exec.ErrNotFound}
+	}
+	if l.fail != "" && strings.HasPrefix(strings.Join(program, " "), l.fail) {
 		return "", errors.New("exit status 1")
 	}
 	run := func() error {
