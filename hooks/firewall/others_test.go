@@ -101,6 +101,10 @@ type oneSystem struct {
 }
 
 func (s *oneSystem) Run(_ context.Context, argv ...string) (string, error) {
+	file := ""
+	if argv[0] == "/bin/sh" { // sh -c 'cat "$0" | "$@"' FILE PROGRAM…
+		file, argv = argv[3], argv[4:]
+	}
 	switch strings.Join(argv[:min(2, len(argv))], " ") {
 	case "nft list":
 		if s.nat != "" {
@@ -114,7 +118,7 @@ func (s *oneSystem) Run(_ context.Context, argv ...string) (string, error) {
 	case "iptables-nft-save", "iptables-nft-save -t":
 		return s.nat, nil
 	case "iptables-nft-restore --noflush":
-		s.loaded += s.files[argv[2]]
+		s.loaded += s.files[file]
 		return "", nil
 	}
 	return "", exec.ErrNotFound
