@@ -61,6 +61,9 @@ type Package struct {
 	// preinst calls. RPM refuses them.
 	Members []Member
 
+	// Windows is what only MSI has a form for; MSI wants it, the others refuse it.
+	Windows *Windows
+
 	// Prefixes are RPM's relocatable folders; DEB refuses them.
 	Prefixes []string
 
