@@ -1,0 +1,4 @@
+// Program is what the tests of package pe put resources into.
+package main
+
+func main() {}
