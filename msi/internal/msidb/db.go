@@ -8,10 +8,14 @@
 package msidb
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"iter"
 	"slices"
+	"strings"
+
+	"github.com/vpkg/vpkg/msi/internal/cfb"
 )
 
 // A Database is a package without its payload.
@@ -21,6 +25,10 @@ type Database struct {
 	Tables   []*Table // sorted by name; _Tables, _Columns and _Streams are not among them
 	Summary  Summary
 	Streams  []Stream // cabinets, Binary.NAME and so on, sorted by name
+	// File is what Read read: all its streams under the names of the file, and its
+	// CLSID, as its signature covers them. Nil for a database that was not read, and
+	// of no meaning to Encode.
+	File *cfb.Reader
 }
 
 // A Stream is what is kept beside the tables.
@@ -29,6 +37,8 @@ type Stream struct {
 	Size int64  // bytes
 	// Open gives the content, any number of times and to several goroutines at once.
 	Open func() (io.ReadCloser, error)
+	// At is the content of a stream of a database that Read read, and nil in others.
+	At io.ReaderAt
 }
 
 // A Table has rows of the columns of its schema.
@@ -44,20 +54,48 @@ type Column struct {
 	Type Type
 }
 
-// A Type is a column's, in the form in which _Columns keeps it: bits of libmsi's
-// MSITYPE_*.
+// A Type is a column's, in the form in which the table _Columns keeps it.
 type Type uint16
 
-// The bits of a Type.
+// The bits of a Type, as libmsi and Wine name them, except the last.
 const (
-	TypeSize      Type = 0x00ff // longest string in characters, 0 for any length; width of a number in bytes, 2 or 4
-	TypeValid     Type = 0x0100
-	TypeLocalized Type = 0x0200
-	TypeUnknown   Type = 0x0400 // set for numbers and short strings
-	TypeString    Type = 0x0800 // TypeString without TypeValid's company is a stream: see Type.Stream
+	TypeSize      Type = 0x00ff // longest string in UTF-16 code units, 0 for any length; bytes of a number, 2 or 4
+	TypeValid     Type = 0x0100 // set for all
+	TypeLocalized Type = 0x0200 // a string that a translation changes
+	TypeString    Type = 0x0800 // a string, or a stream: see Type.Stream
 	TypeNullable  Type = 0x1000
 	TypeKey       Type = 0x2000
+
+	// typeShort is set for strings and numbers of two bytes, so that a string of any
+	// length is not a stream. The readers above have no name for it; the SDK's schema
+	// has it in all such columns, as msilib's numbers for the same show.
+	typeShort Type = 0x0400
 )
+
+// Stream reports whether a column has streams beside the table: a "v0" or "V0".
+func (t Type) Stream() bool { return t&^TypeNullable == TypeString|TypeValid }
+
+// IsString reports whether a column has strings.
+func (t Type) IsString() bool { return t&TypeString != 0 && !t.Stream() }
+
+// String is the type in the notation of IDT files: a letter, in upper case if the
+// column may be null, and a size. "s72" is a string of up to 72 characters, "L0" a
+// translatable one of any length or null, "i2" a number of two bytes, "v0" a stream.
+func (t Type) String() string {
+	letter := "i"
+	switch {
+	case t.Stream():
+		letter = "v"
+	case t&TypeLocalized != 0:
+		letter = "l"
+	case t&TypeString != 0:
+		letter = "s"
+	}
+	if t&TypeNullable != 0 {
+		letter = strings.ToUpper(letter)
+	}
+	return fmt.Sprintf("%s%d", letter, t&TypeSize)
+}
 
 // A Row holds one value a column: a string, an int32, a Null, or, in a column of
 // streams, the true that says that there is one.
@@ -68,19 +106,20 @@ type Null struct{}
 
 // Table finds a table; nil means that the database does not have it.
 func (d *Database) Table(name string) *Table {
-	i, ok := slices.BinarySearchFunc(d.Tables, name, func(t *Table, name string) int {
-		switch {
-		case t.Name < name:
-			return -1
-		case t.Name > name:
-			return 1
-		}
-		return 0
-	})
+	i, ok := slices.BinarySearchFunc(d.Tables, name, func(t *Table, name string) int { return cmp.Compare(t.Name, name) })
 	if !ok {
 		return nil
 	}
 	return d.Tables[i]
+}
+
+// Stream finds a stream; nil means that the database does not have it.
+func (d *Database) Stream(name string) *Stream {
+	i := slices.IndexFunc(d.Streams, func(s Stream) bool { return s.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &d.Streams[i]
 }
 
 // Rows gives the rows of a table; none if the database does not have it.
@@ -133,20 +172,27 @@ func (r Record) IsNull(column string) bool {
 	return null || v == ""
 }
 
-// Key is the row's primary key as people write it: "TABLE.KEY1.KEY2".
+// Key is the row's primary key as people write it: "TABLE.KEY1.KEY2". That is also
+// the name of the stream of a row that has one.
 func (r Record) Key() string {
 	s := r.Table.Name
 	for i, c := range r.Table.Columns {
-		if c.Type&TypeKey != 0 && i < len(r.Row) {
-			s += fmt.Sprintf(".%v", r.Row[i])
+		if c.Type&TypeKey == 0 || i >= len(r.Row) {
+			continue
 		}
+		if _, null := r.Row[i].(Null); null {
+			s += "."
+			continue
+		}
+		s += fmt.Sprintf(".%v", r.Row[i])
 	}
 	return s
 }
 
 // Add appends a row to a table of the catalogue, which it makes where the database
-// does not have it. Values are string, int, bool (for a stream) or nil. Wrong
-// names, numbers of values or types are mistakes of the program, and panic.
+// does not have it. Values are string, int, bool (for a stream) or nil, and those that
+// are left out at the end are nil. Wrong names, numbers of values or types are
+// mistakes of the program, and panic; Encode reports what a column cannot hold.
 func (d *Database) Add(table string, values ...any) {
 	t := d.Table(table)
 	if t == nil {
@@ -156,39 +202,36 @@ func (d *Database) Add(table string, values ...any) {
 		}
 		t = &Table{Name: table, Columns: columns}
 		d.Tables = append(d.Tables, t)
-		slices.SortFunc(d.Tables, func(a, b *Table) int {
-			if a.Name < b.Name {
-				return -1
-			}
-			return 1
-		})
+		slices.SortFunc(d.Tables, func(a, b *Table) int { return cmp.Compare(a.Name, b.Name) })
 	}
-	if len(values) != len(t.Columns) {
+	if len(values) > len(t.Columns) {
 		panic(fmt.Sprintf("msidb: %s has %d columns, not %d", table, len(t.Columns), len(values)))
 	}
-	row := make(Row, len(values))
-	for i, v := range values {
-		isString := t.Columns[i].Type&TypeString != 0
-		switch v := v.(type) {
+	row := make(Row, len(t.Columns))
+	for i, c := range t.Columns {
+		row[i] = Null{}
+		if i >= len(values) {
+			continue
+		}
+		ok := true
+		switch v := values[i].(type) {
 		case nil:
-			row[i] = Null{}
 		case bool:
-			row[i] = v
+			if ok = c.Type.Stream(); v {
+				row[i] = v
+			}
 		case int:
-			if isString {
-				panic(fmt.Sprintf("msidb: %s.%s is no number", table, t.Columns[i].Name))
-			}
-			row[i] = int32(v) //nolint:gosec // what the catalogue's tables hold fits
+			row[i] = int32(v)
+			ok = c.Type&TypeString == 0 && int(int32(v)) == v
 		case string:
-			if !isString {
-				panic(fmt.Sprintf("msidb: %s.%s is no string", table, t.Columns[i].Name))
-			}
-			row[i] = any(v)
-			if v == "" {
-				row[i] = Null{}
+			if ok = c.Type.IsString(); v != "" {
+				row[i] = v
 			}
 		default:
-			panic(fmt.Sprintf("msidb: %s.%s cannot be a %T", table, t.Columns[i].Name, v))
+			ok = false
+		}
+		if !ok {
+			panic(fmt.Sprintf("msidb: %s.%s, of type %v, cannot hold %v", table, c.Name, c.Type, values[i]))
 		}
 	}
 	t.Rows = append(t.Rows, row)
