@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -52,7 +51,7 @@ func (c *Client) explain(err error) *ServerError {
 		e.Text = "cannot be reached: its proxy cannot: " + clip(innermost(op.Err).Error())
 	case errors.As(err, &resolve):
 		e.Text = fmt.Sprintf("cannot be reached: the name %q cannot be resolved", clip(resolve.Name))
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case isRefused(err):
 		e.Text = "cannot be reached: nothing listens there (connection refused)"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		e.Text = "does not answer in time"

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// goodbyeTimeout is how long a manager that was told to stop still talks.
+// goodbyeTimeout is how long a manager that was told to stop still talks by default.
 const goodbyeTimeout = 3 * time.Second
 
 // A Manager is the work of venAgentMgr: it activates the agent where that has not
@@ -30,6 +30,9 @@ type Manager struct {
 	Log   *slog.Logger
 	// Status is given a line for people whenever there is news. It may be nil.
 	Status func(string)
+
+	// Goodbye is how long a manager that was told to stop still talks; 0 means 3 s.
+	Goodbye time.Duration
 
 	Poll       time.Duration // how often the files are looked at; 0 means 2 s
 	MinBackoff time.Duration // after the first failure; 0 means 5 s
@@ -294,7 +297,7 @@ func (m *Manager) goodbye(ctx context.Context) {
 	if err != nil {
 		return // there is nobody to tell
 	}
-	ctx, cancel := context.WithTimeout(ctx, goodbyeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, orDuration(m.Goodbye, goodbyeTimeout))
 	defer cancel()
 	config, _, err := m.Activator.Store.Config()
 	if err == nil {

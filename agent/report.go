@@ -3,6 +3,7 @@ package agent
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -24,6 +25,7 @@ const maxReported = MaxLogSize
 // A Report is what support needs to see of a host, without its secrets.
 type Report struct {
 	Config  hooks.Config
+	Data    string // the data folder on this host; empty means Config.Data
 	Sys     hooks.System
 	Secrets []string // are redacted wherever they stand
 	Time    time.Time
@@ -33,6 +35,9 @@ type Report struct {
 // left out.
 func (r Report) commands() map[string][]string {
 	c := r.Config
+	if c.Windows {
+		return r.windowsCommands()
+	}
 	commands := map[string][]string{
 		"status":          {c.Hook(), "platform", "status"},
 		"check-env":       {c.Hook(), "check-env"},
@@ -54,6 +59,24 @@ func (r Report) commands() map[string][]string {
 	return commands
 }
 
+func (r Report) windowsCommands() map[string][]string {
+	c := r.Config
+	commands := map[string][]string{
+		"status":      {c.Hook(), "platform", "status"},
+		"check-env":   {c.Hook(), "check-env"},
+		"version":     {"cmd", "/c", "ver"},
+		"ip-address":  {"ipconfig", "/all"},
+		"firewall":    {"netsh", "advfirewall", "show", "allprofiles"},
+		"access-list": {"icacls", r.data()},
+	}
+	for _, u := range c.Units {
+		commands["service-"+u.Name] = []string{"sc", "queryex", u.Name}
+	}
+	return commands
+}
+
+func (r Report) data() string { return cmp.Or(r.Data, r.Config.Data) }
+
 // files are reported by their path. What is a secret, or may have one, is not
 // among them: the token, the code, keys and certificates.
 func (r Report) files() []string {
@@ -61,7 +84,7 @@ func (r Report) files() []string {
 	files := []string{
 		"/etc/os-release", "/proc/meminfo", "/proc/mounts",
 		c.Program + "/etc/hook.json", c.LogFile(), c.Settings,
-		"/run/" + c.Name + "/policy.json",
+		c.PolicyStatus(),
 	}
 	for _, name := range []string{"installed.json", "journal.json", "platform.json", "failed", "recovery.txt", "made"} {
 		files = append(files, path.Join(c.State(), name))
@@ -134,7 +157,7 @@ func (r Report) Write(ctx context.Context, w io.Writer) error {
 
 // addData adds what is reported of the data folder.
 func (r Report) addData(add func(string, []byte, error) error) error {
-	root, err := os.OpenRoot(r.Config.Data)
+	root, err := os.OpenRoot(r.data())
 	if err != nil {
 		return add("files"+r.Config.Data, nil, err)
 	}

@@ -269,10 +269,10 @@ func (s Store) Forget() (found bool, err error) {
 }
 
 // Lock waits until no other process activates, deactivates or takes a policy.
-// The lock is the kernel's, on the folder itself: it ends with the process, and
-// there is no file to leave behind.
+// The lock is the kernel's and ends with the process. It is on the folder itself, so
+// that there is no file to leave behind; Windows locks files alone.
 func (s Store) Lock(ctx context.Context) (unlock func(), err error) {
-	dir, err := s.openFolder()
+	dir, err := openLock(s.Root)
 	if err != nil {
 		return nil, fmt.Errorf("locking the data folder: %w", err)
 	}
@@ -368,7 +368,10 @@ func (s Store) write(name string, text []byte, mode fs.FileMode, uid int) (err e
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(text)
+	err = closeToOthers(f, mode)
+	if err == nil {
+		_, err = f.Write(text)
+	}
 	if err == nil && (uid >= 0 || s.GID >= 0) {
 		err = f.Chown(uid, s.GID)
 	}
@@ -419,21 +422,10 @@ func (zeros) Read(b []byte) (int, error) {
 }
 
 func (s Store) remove(name string) error {
-	if err := s.Root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeFrom(s.Root, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
-// openFolder opens the folder of the files.
-func (s Store) openFolder() (*os.File, error) {
-	return s.Root.OpenFile("etc", os.O_RDONLY|syscall.O_NONBLOCK, 0) // not to wait for a pipe in its place
-}
-
-func (s Store) syncFolder() error {
-	dir, err := s.openFolder()
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
+func (s Store) syncFolder() error { return syncFolder(s.Root) }

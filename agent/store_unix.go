@@ -42,3 +42,26 @@ func links(info fs.FileInfo) uint64 {
 	}
 	return uint64(st.Nlink) //nolint:unconvert // 16 or 32 bits on other systems
 }
+
+// openLock opens what tryLock locks: the folder of the files.
+func openLock(root *os.Root) (*os.File, error) { return openFolder(root) }
+
+func openFolder(root *os.Root) (*os.File, error) {
+	return root.OpenFile("etc", os.O_RDONLY|syscall.O_NONBLOCK, 0) // not to wait for a pipe in its place
+}
+
+// syncFolder waits until the names of the files are on disk.
+func syncFolder(root *os.Root) error {
+	dir, err := openFolder(root)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// closeToOthers does nothing: the mode with which a file is made does it.
+func closeToOthers(*os.File, fs.FileMode) error { return nil }
+
+func removeFrom(root *os.Root, name string) error { return root.Remove(name) }
+
+func isRefused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }

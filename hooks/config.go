@@ -23,9 +23,15 @@ type Config struct {
 	Name    string `json:"name"`    // the package's: "illumio-ven"
 	Version string `json:"version"` // the package's, [EPOCH:]VERSION[-RELEASE]
 
+	// Windows says that the package is one for Windows. Its paths are those of
+	// Windows with slashes and without a drive, "/ProgramData/Illumio", and may have
+	// spaces; a unit is a service by its own name; and there is neither an account nor
+	// anything of the kernel.
+	Windows bool `json:"windows,omitempty"`
+
 	Program string `json:"program"`        // folder of the program: "/opt/illumio_ven"
 	Data    string `json:"data,omitempty"` // folder of the data, one of Folders; empty means that there is none
-	Log     string `json:"log,omitempty"`  // file; empty means /var/log/NAME-install.log
+	Log     string `json:"log,omitempty"`  // file; empty means NAME-install.log in /var/log, or in Windows' Temp
 
 	// EnvPrefix is what the names of the environment variables begin with that
 	// the hook reads: "VEN_" for VEN_INSTALL_ACTION, VEN_NONPRIV_USER and
@@ -86,9 +92,9 @@ type Folder struct {
 	Group string `json:"group,omitempty"` // empty means root
 }
 
-// A Unit is a systemd unit of the payload.
+// A Unit is a systemd unit of the payload, or a service of Windows.
 type Unit struct {
-	Name   string `json:"name"`              // "illumio-ven.service"
+	Name   string `json:"name"`              // "illumio-ven.service"; on Windows "venAgentMgrSvc"
 	Enable bool   `json:"enable,omitempty"`  // at the first installation
 	Start  bool   `json:"start,omitempty"`   // at the first installation
 	AtBoot bool   `json:"at_boot,omitempty"` // it works at a boot only: an upgrade does not restart it
@@ -148,10 +154,10 @@ func (c Config) Validate() error {
 	if !isVersion(c.Version) {
 		bad("version %q: want [EPOCH:]VERSION[-RELEASE]", c.Version)
 	}
-	if !cleanPath(c.Program) {
+	if !c.isPath(c.Program) {
 		bad("program folder %q: want a clean absolute path of letters, digits and . _ + -", c.Program)
 	}
-	if c.Log != "" && !cleanPath(c.Log) {
+	if c.Log != "" && !c.isPath(c.Log) {
 		bad("log %q: want a clean absolute path of letters, digits and . _ + -", c.Log)
 	}
 	if c.Data != "" && !slices.ContainsFunc(c.Folders, func(f Folder) bool { return f.Path == c.Data }) {
@@ -167,7 +173,7 @@ func (c Config) Validate() error {
 		if slices.ContainsFunc(c.Folders[:i], func(g Folder) bool { return within(g.Path, f.Path) }) {
 			bad("folder %s: is named again, or after one that is in it", f.Path)
 		}
-		if !cleanPath(f.Path) || strings.Count(f.Path, "/") < 2 {
+		if !c.isPath(f.Path) || strings.Count(f.Path, "/") < 2 {
 			bad("folder %q: want a clean absolute path of letters, digits and . _ + -, below a folder of the system", f.Path)
 		}
 		for _, n := range []string{f.Owner, f.Group} {
@@ -177,7 +183,10 @@ func (c Config) Validate() error {
 		}
 	}
 	for _, u := range c.Units {
-		if !isUnit(u.Name) {
+		switch {
+		case c.Windows && !isComponent(u.Name):
+			bad("service %q: want letters, digits and _ -, a letter first", u.Name)
+		case !c.Windows && !isUnit(u.Name):
 			bad("unit %q: want a unit's full name, such as agent.service", u.Name)
 		}
 	}
@@ -185,11 +194,14 @@ func (c Config) Validate() error {
 		if !isComponent(p.Name) {
 			bad("component %q: want letters, digits and _ -, a letter first", p.Name)
 		}
-		if program := p.ProgramPath(); path.IsAbs(program) || !cleanPath(path.Join("/", program)) || path.Clean(program) != program {
+		if program := p.ProgramPath(); path.IsAbs(program) || !c.isPath(path.Join("/", program)) || path.Clean(program) != program {
 			bad("component %s: program %q: want a clean path relative to the program folder", p.Name, program)
 		}
 	}
 	c.validatePlatform(bad)
+	if c.Windows {
+		c.validateWindows(bad)
+	}
 	if len(c.Start) > 0 && !cleanPath("/"+c.Start[0]) {
 		bad("start command %q: want a clean path relative to the program folder", c.Start)
 	}
@@ -227,6 +239,9 @@ func (c Config) State() string { return "/var/lib/vpkg/" + c.Name }
 
 // LogFile is Log, or its default.
 func (c Config) LogFile() string {
+	if c.Log == "" && c.Windows {
+		return windowsTemp + c.Name + "-install.log"
+	}
 	if c.Log == "" {
 		return "/var/log/" + c.Name + "-install.log"
 	}
@@ -284,6 +299,16 @@ func isEnvPrefix(s string) bool {
 // shell or a unit.
 func cleanPath(p string) bool {
 	return spelt(p, "/", "._+/-") && path.IsAbs(p) && path.Clean(p) == p && p != "/"
+}
+
+// isPath is cleanPath, but that names on Windows may have spaces and parentheses:
+// "/Program Files (x86)/Agent".
+func (c Config) isPath(p string) bool {
+	if !c.Windows {
+		return cleanPath(p)
+	}
+	dropped := strings.Contains(p+"/", "./") || strings.Contains(p+"/", " /") // by Windows, from a name's end
+	return spelt(p, "/", "._+/- ()") && path.IsAbs(p) && path.Clean(p) == p && p != "/" && !dropped
 }
 
 // within reports whether p is dir or below it.

@@ -1,7 +1,6 @@
 package hooks
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -58,8 +57,50 @@ func (c Config) validatePlatform(bad func(format string, args ...any)) {
 	}
 }
 
+// validateWindows reports what a package for Windows cannot have.
+func (c Config) validateWindows(bad func(format string, args ...any)) {
+	for _, x := range []struct {
+		name string
+		has  bool
+	}{
+		{"account", c.Account != (Account{})},
+		{"start command", len(c.Start) > 0},
+		{"kernel modules", len(c.Modules) > 0},
+		{"kernel settings", len(c.Sysctls) > 0},
+		{"firewall", c.Firewall != nil},
+		{"settings", c.Settings != ""},
+	} {
+		if x.has {
+			bad("%s: there is none on Windows", x.name)
+		}
+	}
+	for _, u := range c.Units {
+		if u.AtBoot || u.RunAs {
+			bad("service %s: works neither at a boot only nor as a chosen account on Windows", u.Name)
+		}
+	}
+}
+
+// windowsTemp is the folder of logs on Windows. Every user can make files in it.
+const windowsTemp = "/Windows/Temp/"
+
 // Report is the support report's file.
-func (c Config) Report() string { return fmt.Sprintf("/tmp/%s-report.tgz", c.Name) }
+func (c Config) Report() string {
+	dir := "/tmp/"
+	if c.Windows {
+		dir = windowsTemp
+	}
+	return dir + c.Name + "-report.tgz"
+}
+
+// PolicyStatus is the file in which the platform says which policy is in force,
+// for the agent.
+func (c Config) PolicyStatus() string {
+	if c.Windows {
+		return c.State() + "/policy-status.json"
+	}
+	return "/run/" + c.Name + "/policy.json"
+}
 
 // ActivationCode is a file that is root's alone, in which the code waits from the
 // installation until it is used.

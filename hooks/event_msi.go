@@ -35,6 +35,9 @@ import (
 //	pre-/post-install  install   reinstall   upgrade or downgrade
 //	                   removal               other version comes
 //	pre-/post-remove   remove, or purge      upgrade: nothing is done
+//
+// Pre-install refuses a downgrade, whatever the package's own conditions let pass:
+// these do not see the build of a version.
 func FromMSI(p Phase, args []string, c Config, was Installed) (Event, error) {
 	e := newEvent(p, c, was)
 	is := map[string]string{} // properties that are set
@@ -57,6 +60,9 @@ func FromMSI(p Phase, args []string, c Config, was Installed) (Event, error) {
 			return Event{}, fmt.Errorf("msi %s action: REMOVE is %q: the product is removed", p, is["REMOVE"])
 		}
 		e.Action = e.comes(is)
+		if p == PreInstall && e.Action == Downgrade && was.Unfinished == "" {
+			return Event{}, fmt.Errorf("%s %s is older than %s, which is installed: remove that first", c.Name, c.Version, was.Version)
+		}
 		if !e.Open {
 			// Windows Installer has taken the old version's services away, and made
 			// and started them anew: they are new ones.

@@ -1,10 +1,8 @@
 package hooks
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -31,23 +29,9 @@ func (h Host) Run(ctx context.Context, argv ...string) (string, error) {
 	if len(argv) == 0 {
 		return "", nil
 	}
-	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	if e, ok := errors.AsType[*exec.ExitError](err); ok {
-		text := strings.TrimSpace(errs.String())
-		if text == "" {
-			text = strings.TrimSpace(out.String())
-		}
-		const most = 500 // bytes
-		return out.String(), &ExitError{Status: e.ExitCode(), Text: text[:min(len(text), most)]}
-	}
-	if errors.Is(err, fs.ErrNotExist) { // by its path, which LookPath does not look up
-		err = fmt.Errorf("%w: %w", exec.ErrNotFound, err)
-	}
-	return out.String(), err
+	return output(cmd)
 }
 
 // inRoot gives the command that does the same below root, without a chroot. There
@@ -224,6 +208,9 @@ func (h Host) Remove(name string) error {
 	}
 	return syncDir(filepath.Dir(h.Root + name))
 }
+
+// RemoveAll is os.RemoveAll.
+func (h Host) RemoveAll(name string) error { return os.RemoveAll(h.Root + name) }
 
 // Sync is syncfs(2).
 func (h Host) Sync(name string) error {

@@ -3,7 +3,6 @@
 package hooks
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,17 +20,7 @@ type Host struct {
 
 // Run runs a program.
 func (h Host) Run(ctx context.Context, argv ...string) (string, error) {
-	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	if e, ok := errors.AsType[*exec.ExitError](err); ok {
-		return out.String(), &ExitError{Status: e.ExitCode(), Text: errs.String()}
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w: %w", exec.ErrNotFound, err)
-	}
-	return out.String(), err
+	return output(exec.CommandContext(ctx, argv[0], argv[1:]...))
 }
 
 // Stat looks at a file; its owner is not known.
@@ -82,6 +71,9 @@ func (h Host) SetAttr(name string, a Attr) error {
 
 // Remove removes a file or an empty folder.
 func (h Host) Remove(name string) error { return os.Remove(h.Root + name) }
+
+// RemoveAll is os.RemoveAll.
+func (h Host) RemoveAll(name string) error { return os.RemoveAll(h.Root + name) }
 
 // Sync does nothing.
 func (h Host) Sync(string) error { return nil }

@@ -1,7 +1,6 @@
 package hooks
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -33,7 +33,8 @@ type Host struct {
 
 	// Places are folders of this host by the paths that they have in the
 	// configuration: where the program and its data are. State and logs have theirs,
-	// ProgramData\vpkg and Temp of the Windows folder. A path that is in none of them
+	// ProgramData\vpkg and Temp of the Windows folder; /ProgramData and /Windows are
+	// those folders wherever they are. A path that is in none of them
 	// is not there, and nothing can be put there.
 	Places map[string]string
 
@@ -55,7 +56,10 @@ func (h Host) Locate(name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("asking where Windows is: %w", err)
 	}
-	p := places{strings.TrimSuffix(stateFolder, "/"): data + `\vpkg`, "/var/log": system + `\Temp`}
+	p := places{
+		strings.TrimSuffix(stateFolder, "/"): data + `\vpkg`, "/var/log": system + `\Temp`,
+		"/ProgramData": data, "/Windows": system,
+	}
 	maps.Copy(p, h.Places)
 	if found, ok := p.find(name); ok {
 		return found, nil
@@ -92,22 +96,7 @@ func (h Host) Run(ctx context.Context, argv ...string) (string, error) {
 			program += ".exe"
 		}
 	}
-	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, program, argv[1:]...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	if e, ok := errors.AsType[*exec.ExitError](err); ok {
-		text := strings.TrimSpace(errs.String())
-		if text == "" {
-			text = strings.TrimSpace(out.String())
-		}
-		const most = 500 // bytes
-		return out.String(), &ExitError{Status: e.ExitCode(), Text: text[:min(len(text), most)]}
-	}
-	if errors.Is(err, fs.ErrNotExist) { // by its path, which LookPath does not look up
-		err = fmt.Errorf("%w: %w", exec.ErrNotFound, err)
-	}
-	return out.String(), err
+	return output(exec.CommandContext(ctx, program, argv[1:]...))
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -296,9 +285,29 @@ func rename(from, to string) error {
 	return nil
 }
 
-// Set fails: Windows has no settings in files.
-func (h Host) Set(name, _ string) error {
-	return fmt.Errorf("setting %s: %w", name, errors.ErrUnsupported)
+// Set writes into the file that is there, as far as the text goes. Windows has no
+// settings in files; secrets are overwritten so.
+func (h Host) Set(name, text string) error {
+	path, err := h.Locate(name)
+	if err != nil {
+		return err
+	}
+	above, err := follow(path, false)
+	if err != nil {
+		return err
+	}
+	defer above.letGo()
+	t, err := open(path, windows.FILE_WRITE_DATA, shareAll)
+	if err != nil {
+		return err
+	}
+	f := t.file(path)
+	if t.kind != 0 {
+		err = &fs.PathError{Op: "write", Path: path, Err: fs.ErrInvalid}
+	} else if err = t.planted(above.open); err == nil {
+		_, err = f.WriteString(text)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // SetAttr sets owner and access list, and makes a missing folder which has them
@@ -431,6 +440,67 @@ func (h Host) Remove(name string) error {
 	return nil
 }
 
+// RemoveAll removes a folder with all that is in it. One that is none of a product's
+// own is refused, as Windows itself, and so is one that a user has put there.
+func (h Host) RemoveAll(name string) error {
+	path, err := h.Locate(name)
+	if err != nil {
+		return err
+	}
+	if err := mayRemoveAll(path, systemFolders()); err != nil {
+		return err
+	}
+	above, err := follow(path, false)
+	if err != nil {
+		return err
+	}
+	defer above.letGo()
+	return removeAll(path, func(t thing) error {
+		if err := t.planted(above.open); err != nil {
+			return fmt.Errorf("%s %w", path, err)
+		}
+		return nil
+	})
+}
+
+// systemFolders are those that RemoveAll never removes, nor what they are in.
+func systemFolders() []string {
+	var found []string
+	for _, id := range []*windows.KNOWNFOLDERID{
+		windows.FOLDERID_Windows, windows.FOLDERID_System, windows.FOLDERID_ProgramData, windows.FOLDERID_UserProfiles,
+		windows.FOLDERID_ProgramFiles, windows.FOLDERID_ProgramFilesX86, windows.FOLDERID_ProgramFilesCommon, windows.FOLDERID_Public,
+	} {
+		if dir, err := windows.KnownFolderPath(id, windows.KF_FLAG_DEFAULT); err == nil {
+			found = append(found, dir)
+		}
+	}
+	return found
+}
+
+// removeAll removes what is there: of a link the link, of a folder first what is in
+// it. It holds the folder meanwhile, so that nobody can put a link in its place.
+// It removes nothing where check says no.
+func removeAll(path string, check func(thing) error) error {
+	t, err := open(path, windows.DELETE|windows.FILE_LIST_DIRECTORY, windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE)
+	if err != nil {
+		return err
+	}
+	f := t.file(path)
+	if err = check(t); err == nil && t.kind == fs.ModeDir {
+		var names []string
+		names, err = f.Readdirnames(-1)
+		for _, name := range names {
+			err = errors.Join(err, removeAll(path+`\`+name, func(thing) error { return nil }))
+		}
+	}
+	if err == nil {
+		if err = t.remove(); err != nil {
+			err = &fs.PathError{Op: "remove", Path: path, Err: err}
+		}
+	}
+	return errors.Join(err, f.Close())
+}
+
 // Sync has the whole volume written to disk, which only an administrator can. For
 // anybody else it is done already: what WriteFile wrote is on disk.
 func (h Host) Sync(name string) error {
@@ -493,6 +563,34 @@ func (h Host) Lock(name string) (unlock func(), err error) {
 		windows.UnlockFileEx(t.Handle, 0, 1, 0, new(windows.Overlapped)) //nolint:errcheck // closing does it too, but some time later
 		closeHandle(t.Handle)
 	}, nil
+}
+
+// MakePrivate closes a file, by its path on this host, to all but its owner and
+// administrators.
+func MakePrivate(path string) error {
+	t, err := open(path, windows.WRITE_DAC, shareAll)
+	if err != nil {
+		return err
+	}
+	defer closeHandle(t.Handle)
+	if t.kind != 0 || t.links != 1 {
+		return &fs.PathError{Op: "chmod", Path: path, Err: fs.ErrInvalid}
+	}
+	sd, err := windows.SecurityDescriptorFromString(private().sddl())
+	if err != nil {
+		return err
+	}
+	list, _, err := sd.DACL()
+	if err != nil {
+		return err
+	}
+	const what = windows.DACL_SECURITY_INFORMATION | windows.PROTECTED_DACL_SECURITY_INFORMATION
+	err = windows.SetSecurityInfo(t.Handle, windows.SE_FILE_OBJECT, what, nil, nil, list, nil)
+	runtime.KeepAlive(sd)
+	if err != nil {
+		return &fs.PathError{Op: "chmod", Path: path, Err: err}
+	}
+	return nil
 }
 
 // OpenLog opens a log for appending that only administrators may read. One that an

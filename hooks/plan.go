@@ -18,6 +18,8 @@ func Plan(e Event, c Config) []Step {
 	switch {
 	case e.Action == Rollback: // its steps stand in the journal
 		return nil
+	case e.Phase == PreInstall && c.Windows:
+		return planBefore(c)
 	case e.Phase == PreInstall:
 		return appendFolder(planAccount(e, c), Step{Kind: Dir, Path: path.Dir(c.Program), Mode: 0o755, AsIs: true})
 	case e.Phase == PostInstall && e.Action != "":
@@ -26,8 +28,32 @@ func Plan(e Event, c Config) []Step {
 		return planRemove(e, c)
 	case e.Phase == PostRemove && e.Action == Remove:
 		return planReload(e)
+	case e.Phase == PostRemove && e.Action == Purge && c.Windows && !e.Open:
+		return planPurge(c) // of a DEB, a script does it: no hook is left then
 	}
 	return nil
+}
+
+// planBefore makes the folders before Windows Installer comes to make them: one of
+// them that an ordinary user has put there is refused while nothing is changed yet.
+func planBefore(c Config) []Step {
+	steps := []Step{{Kind: Dir, Path: path.Dir(c.Program), Mode: 0o755, AsIs: true}}
+	for _, f := range planFolders(c, "") {
+		steps = appendFolder(steps, f)
+	}
+	return steps
+}
+
+// planPurge removes the folders beside the payload with all that is in them. It
+// cannot be undone, so it is a committed removal's.
+func planPurge(c Config) []Step {
+	var steps []Step
+	for _, f := range c.Folders {
+		if !slices.ContainsFunc(steps, func(s Step) bool { return within(f.Path, s.Path) }) { // parents come first
+			steps = append(steps, Step{Kind: Purged, Path: f.Path})
+		}
+	}
+	return steps
 }
 
 // appendFolder appends a step about a folder, after steps that make those above
@@ -69,7 +95,10 @@ func chosen(e Event, c Config) string {
 
 func planInstalled(e Event, c Config) []Step {
 	names := unitNames(c.Units)
-	steps := append(planAccount(e, c), Step{Kind: Owners, Path: c.Program + "/etc/layout.json"})
+	steps := planAccount(e, c)
+	if !c.Windows {
+		steps = append(steps, Step{Kind: Owners, Path: c.Program + "/etc/layout.json"})
+	}
 	for _, f := range planFolders(c, chosen(e, c)) {
 		steps = appendFolder(steps, f)
 	}
@@ -99,7 +128,10 @@ func planInstalled(e Event, c Config) []Step {
 	steps = appendUnits(steps, Step{Kind: Enabled, Units: enable})
 	steps = appendLabels(steps, e, c)
 	// rpm does not wait for the disk, neither do useradd and systemctl.
-	steps = append(steps, Step{Kind: Synced, Path: c.Program}, Step{Kind: Synced, Path: "/etc"})
+	steps = append(steps, Step{Kind: Synced, Path: c.Program})
+	if !c.Windows {
+		steps = append(steps, Step{Kind: Synced, Path: "/etc"})
+	}
 	if e.Offline {
 		if e.changes() {
 			steps = appendMonitored(steps, c, "try-restart")

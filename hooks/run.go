@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 )
 
 // Run does the steps of an event. What undoes a step is in the journal before
@@ -76,7 +77,23 @@ func (r *run) run(steps []Step) error {
 		r.undo(r.j.Kept) // nothing in it is live
 		return errors.Join(err, r.save())
 	}
-	return r.start(starts)
+	if err := r.start(starts); err != nil || r.e.Action != Purge || r.e.Open {
+		return err
+	}
+	if _, err := r.Stat(r.dir + recoveryFile); errors.Is(err, fs.ErrNotExist) { // else a person needs it
+		r.purge()
+	}
+	return nil
+}
+
+// purge removes the state, when nothing of the package is left.
+func (r *run) purge() {
+	r.unlock() // Windows keeps the name of a file that is open
+	r.unlock = func() {}
+	for _, name := range []string{installedFile, failedFile, lockFile, ""} {
+		r.ignoreMissing(r.Remove(strings.TrimSuffix(r.dir+name, "/")))
+	}
+	r.ignoreMissing(r.Remove(strings.TrimSuffix(stateFolder, "/"))) // other packages' may be in it
 }
 
 func (r *run) steps(steps []Step) error {

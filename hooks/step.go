@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -17,6 +18,7 @@ const (
 	User    Kind = "user"    // the user of Account exists
 	Dir     Kind = "folder"  // the folder Path exists, with Mode, Owner and Group
 	File    Kind = "file"    // the file Path holds Text
+	Purged  Kind = "purged"  // the folder Path is gone with all that was in it
 	Owners  Kind = "owners"  // files of the record Path that fell to root are their owners'
 	Synced  Kind = "synced"  // what was written below Path is on disk
 	Reload  Kind = "reload"  // systemd has read its units again
@@ -71,7 +73,7 @@ func (s Step) check() error {
 		ok = s.Name != ""
 	case User:
 		ok = s.Account != nil && s.Account.User != ""
-	case Dir, File, Owners, Synced:
+	case Dir, File, Purged, Owners, Synced:
 		ok = strings.HasPrefix(s.Path, "/")
 	case Enabled, Active, Restart:
 		ok = len(s.Units) > 0
@@ -135,6 +137,12 @@ func (h *host) look(s Step) (do, undo Step, need bool, err error) {
 	case File:
 		undo, need, err = h.lookFile(s)
 		return s, undo, need, err
+	case Purged:
+		_, err := h.Stat(s.Path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return s, Step{}, false, nil
+		}
+		return s, Step{}, true, err
 	case Owners:
 		wrong, err := h.fallenToRoot(s.Path)
 		return s, Step{}, len(wrong) > 0, err
@@ -168,6 +176,8 @@ func (h *host) act(s Step) error {
 			return h.Remove(s.Path)
 		}
 		return h.WriteFile(s.Path, []byte(s.Text), fs.FileMode(s.Mode))
+	case Purged:
+		return h.RemoveAll(s.Path)
 	case Owners:
 		return h.giveBack(s.Path)
 	case Synced:

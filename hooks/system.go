@@ -7,7 +7,7 @@ import (
 )
 
 // A System is the host that a hook changes. It has one method for each kind of
-// effect and of look, nine in all, because everything that is tested about an
+// effect and of look, ten in all, because everything that is tested about an
 // order or a crash is tested by counting them; Host is the real one,
 // hookstest.System one in memory.
 //
@@ -38,6 +38,9 @@ type System interface {
 
 	// Remove removes a file, a link or an empty folder.
 	Remove(path string) error
+
+	// RemoveAll removes a folder with all that is in it, and follows no link.
+	RemoveAll(path string) error
 
 	// Sync waits until the file system that holds path is on disk.
 	Sync(path string) error

@@ -1,6 +1,8 @@
 package hooks
 
 import (
+	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -40,4 +42,20 @@ func (p places) find(name string) (string, bool) {
 		return to, true
 	}
 	return "", false
+}
+
+// mayRemoveAll refuses a Windows path that is no product's own folder, as an
+// administrator may have named it: a drive or share, and a folder that is one of the
+// system's or has one in it.
+func mayRemoveAll(path string, system []string) error {
+	folded := strings.ToLower(strings.TrimRight(path, `\`))
+	volume, rest, _ := strings.Cut(folded, `\`)
+	refused := len(volume) != len("C:") || volume[1] != ':' || rest == "" || strings.Contains(`\`+folded+`\`, `\..\`)
+	for _, s := range system {
+		refused = refused || strings.HasPrefix(strings.ToLower(s)+`\`, folded+`\`)
+	}
+	if refused {
+		return fmt.Errorf("%s is not a product's own folder: it is left as it is: %w", path, fs.ErrPermission)
+	}
+	return nil
 }

@@ -76,11 +76,15 @@ const serviceLimit = 60 * time.Second
 const poll = 100 * time.Millisecond // between two looks
 
 // serviceName is the Windows service that a unit stands for: venAgentMgr.service is
-// venAgentMgrSvc. A unit of another kind has none.
+// venAgentMgrSvc, and what has no kind is a service's name already. A unit of
+// another kind has none.
 func serviceName(unit string) string {
 	name, ok := strings.CutSuffix(unit, ".service")
-	if !ok && strings.Contains(unit, ".") {
+	switch {
+	case !ok && strings.Contains(unit, "."):
 		return ""
+	case !ok:
+		return unit
 	}
 	return strings.TrimSuffix(name, "Svc") + "Svc"
 }

@@ -2,6 +2,9 @@ package platform
 
 import "time"
 
+// MonitorComponent is the component that keeps the policy in force.
+const MonitorComponent = "venPlatformHandler"
+
 // The states of a component.
 const (
 	StateStarting = "starting" // the process runs and has not said yet that it is ready

@@ -447,10 +447,3 @@ func (p Product) monitor(context.Context) error {
 	argv := []string{p.Config.Agent(), "component", MonitorComponent}
 	return fmt.Errorf("%s: %w", argv[0], syscall.Exec(argv[0], argv, os.Environ()))
 }
-
-// supportReport makes the report; the program that can pack one does it.
-func (p Product) supportReport(ctx context.Context) error {
-	out, err := p.Sys.Run(ctx, p.Config.Agent(), "report")
-	p.print("%s", out)
-	return err
-}

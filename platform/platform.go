@@ -4,9 +4,8 @@
 // systemd or a supervisor of ours, and gives the host back at the end.
 //
 // What it changes stands in a hooks.Ledger with its undo before it is changed.
-// Package hooks is the other part of the program: the events of a package. Of
-// systems other than Linux there are only the types; components are services of
-// the system there.
+// Package hooks is the other part of the program: the events of a package. On
+// Windows the components are services, and the packet filter is left alone.
 package platform
 
 import (
@@ -53,9 +52,10 @@ type Runtime string
 type Status struct {
 	Name       string           `json:"name"`
 	Version    string           `json:"version"`
-	Supervisor string           `json:"supervisor"`       // "systemd" or "monitor"
+	Supervisor string           `json:"supervisor"`       // "systemd", "monitor" or "services"
 	Agent      string           `json:"agent"`            // AgentUnpaired and so on
 	Policy     string           `json:"policy,omitempty"` // version of the one in force
+	Note       string           `json:"note,omitempty"`   // what it is that does not work on this system
 	Taken      bool             `json:"firewall_taken"`   // the host's packet filter is the product's
 	State      string           `json:"state"`            // StateRunning, StateStopped, StateFailed or StateDegraded
 	Components []ComponentState `json:"components"`

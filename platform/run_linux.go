@@ -186,3 +186,25 @@ func away(s hooks.Surroundings) string {
 func (p Product) own() *monitor {
 	return &monitor{config: p.Config, runtime: p.runtime(), environment: p.environment}
 }
+
+// runtime is RunDir, or its default.
+func (p Product) runtime() Runtime {
+	if p.RunDir == "" {
+		return Runtime("/run/" + p.Config.Name)
+	}
+	return Runtime(p.RunDir)
+}
+
+// unit is the unit that stands for the product: the first of the configuration.
+func (p Product) unit() string {
+	if len(p.Config.Units) > 0 {
+		return p.Config.Units[0].Name
+	}
+	return p.Config.Name + ".service"
+}
+
+// taken reports whether the host's packet filter is in the product's hands.
+func (p Product) taken() (bool, error) { return p.ledger().Taken() }
+
+// note is empty: all of it works on Linux.
+func (p Product) note() string { return "" }

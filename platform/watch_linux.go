@@ -14,9 +14,6 @@ import (
 	"github.com/vpkg/vpkg/hooks"
 )
 
-// MonitorComponent is the component that keeps the policy in force.
-const MonitorComponent = "venPlatformHandler"
-
 // How often the monitor looks.
 const (
 	policyInterval = time.Second      // for another policy

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux || windows
 
 package main
 
@@ -56,15 +56,15 @@ func openActivator(ctx context.Context, config hooks.Config) (a agent.Activator,
 	if config.Data == "" {
 		return a, nil, fmt.Errorf("%s has no data folder", config.Name)
 	}
-	store := agent.Store{UID: -1, GID: -1}
-	account, err := credential(ctx, config)
+	store := agent.Store{}
+	if store.UID, store.GID, err = owners(ctx, config); err != nil {
+		return a, nil, err
+	}
+	data, err := place(config, config.Data)
 	if err != nil {
 		return a, nil, err
 	}
-	if account != nil {
-		store.UID, store.GID = int(account.Uid), int(account.Gid)
-	}
-	store.Root, err = os.OpenRoot(config.Data)
+	store.Root, err = os.OpenRoot(data)
 	if err != nil {
 		return a, nil, err
 	}
@@ -73,8 +73,8 @@ func openActivator(ctx context.Context, config hooks.Config) (a agent.Activator,
 
 // activate is `vpkg-agent activate`.
 func activate(ctx context.Context, config hooks.Config, o activateOptions, v variables, c console) error {
-	if os.Getuid() != 0 {
-		return errors.New("activate must be run as root")
+	if err := mayAdminister("activate"); err != nil {
+		return err
 	}
 	a, closeRoot, err := openActivator(ctx, config)
 	if err != nil {
@@ -188,8 +188,8 @@ func newCode(file, variable string, stdin io.Reader) (string, error) {
 
 // deactivate is `vpkg-agent deactivate`.
 func deactivate(ctx context.Context, config hooks.Config, applies bool, c console) error {
-	if os.Getuid() != 0 {
-		return errors.New("deactivate must be run as root")
+	if err := mayAdminister("deactivate"); err != nil {
+		return err
 	}
 	a, closeRoot, err := openActivator(ctx, config)
 	if err != nil {
@@ -221,8 +221,12 @@ func apply(ctx context.Context, config hooks.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
 	var said bytes.Buffer
-	cmd := exec.CommandContext(ctx, config.Hook(), "platform", "apply")
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	hook, err := place(config, config.Hook())
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, hook, "platform", "apply")
+	cmd.Env = childEnv()
 	cmd.Stdout, cmd.Stderr = &said, &said
 	cmd.WaitDelay = time.Second
 	if err := cmd.Run(); err != nil {

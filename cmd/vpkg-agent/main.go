@@ -1,10 +1,10 @@
-//go:build linux
+//go:build linux || windows
 
 // Command vpkg-agent is the reference agent of the built-in product. Every
 // component of the product is a link to it:
 //
 //	NAME                      runs the component NAME, for a link of that name
-//	vpkg-agent component NAME runs the component NAME
+//	vpkg-agent component NAME runs the component NAME, on Windows also as a service
 //	vpkg-agent monitor FOLDER supervises the components, where there is no systemd;
 //	                          its lock and their states are in FOLDER
 //	vpkg-agent report         writes the support report
@@ -32,7 +32,6 @@ import (
 	"syscall"
 
 	"github.com/vpkg/vpkg/hooks"
-	"github.com/vpkg/vpkg/platform"
 )
 
 const usage = "Usage: vpkg-agent {activate [OPTIONS]|connectivity-test|deactivate [--no-apply]|component NAME|monitor FOLDER|report|version}\n"
@@ -45,7 +44,7 @@ func main() {
 
 // run returns the exit status: 0 done, 1 failed, 2 called wrongly.
 func run(ctx context.Context, args []string, c console) int {
-	name, args := filepath.Base(args[0]), args[1:]
+	name, args := strings.TrimSuffix(filepath.Base(args[0]), ".exe"), args[1:]
 	if name != "vpkg-agent" && len(args) == 0 {
 		args = []string{"component", name}
 	}
@@ -91,7 +90,7 @@ func parse(args []string) (command, error) {
 		}, nil
 	case name == "monitor" && len(args) == 1:
 		return func(ctx context.Context, config hooks.Config, _ variables, _ console) error {
-			return runMonitor(ctx, config, platform.Runtime(args[0]))
+			return runMonitor(ctx, config, args[0])
 		}, nil
 	case name == "report" && len(args) == 0:
 		return report, nil

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux || windows
 
 package main
 
@@ -34,9 +34,14 @@ func manage(ctx context.Context, config hooks.Config, log *slog.Logger) error {
 		return err
 	}
 	defer closeRoot()
+	state, err := place(config, config.PolicyStatus())
+	if err != nil {
+		return err
+	}
 	m := agent.Manager{
 		Activator: a,
-		State:     "/run/" + config.Name + "/policy.json",
+		State:     state,
+		Goodbye:   goodbyeTime,
 		Log:       log,
 		Status: func(status string) {
 			if err := agent.Notify("STATUS=" + status); err != nil {

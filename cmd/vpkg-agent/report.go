@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux || windows
 
 package main
 
@@ -18,11 +18,18 @@ import (
 // is in a folder where others can make files. So it is written under a name that
 // nobody knows, and renamed: a link in its place is replaced, not followed.
 func report(ctx context.Context, config hooks.Config, v variables, c console) (err error) {
-	if os.Getuid() != 0 {
-		return errors.New("report must be run as root")
+	if err := mayAdminister("report"); err != nil {
+		return err
 	}
-	r := agent.Report{Config: config, Sys: hooks.Host{}, Secrets: secrets(ctx, config, v), Time: time.Now()}
-	name := config.Report()
+	data, err := place(config, config.Data)
+	if err != nil {
+		return err
+	}
+	r := agent.Report{Config: config, Data: data, Sys: hostOf(config), Secrets: secrets(ctx, config, v), Time: time.Now()}
+	name, err := place(config, config.Report())
+	if err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".vpkg-report-*") // 0600
 	if err != nil {
 		return err
@@ -33,6 +40,9 @@ func report(ctx context.Context, config hooks.Config, v variables, c console) (e
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
+	if err := private(f.Name()); err != nil {
+		return err
+	}
 	if err := r.Write(ctx, f); err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux || windows
 
 package main
 
@@ -19,7 +19,11 @@ const eventLog = "log/event.log"
 
 // watch is the work of the component that keeps the policy in force.
 func watch(ctx context.Context, config hooks.Config, log *slog.Logger) error {
-	root, err := os.OpenRoot(config.Data)
+	data, err := place(config, config.Data)
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(data)
 	if err != nil {
 		return err
 	}
@@ -29,6 +33,6 @@ func watch(ctx context.Context, config hooks.Config, log *slog.Logger) error {
 	}
 	events := &agent.LogFile{Root: root, Name: eventLog}
 	defer events.Close() // every event was written or complained about
-	p := platform.Product{Config: config, Sys: hooks.Host{}, Log: log, Stdout: io.Discard, Stderr: io.Discard}
+	p := platform.Product{Config: config, Sys: hostOf(config), Log: log, Stdout: io.Discard, Stderr: io.Discard}
 	return p.Monitor(ctx, events)
 }

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -12,9 +14,22 @@ import (
 // hostFor is this host, whose files are where the configuration says.
 func hostFor(hooks.Config, []string) hooks.Host { return hooks.Host{} }
 
+// takeArgumentCodes does nothing: where shells keep what was typed, there is no
+// code among the arguments.
+func takeArgumentCodes([]string, map[string]string) {}
+
+// systemCommand knows no command that only this system has.
+func systemCommand(context.Context, []string, map[string]string, io.Writer, io.Writer) (status int, done bool) {
+	return 0, false
+}
+
+// embeddedConfig is for Windows.
+func embeddedConfig() []byte { return nil }
+
 // openPrivate opens a log for appending. What the pairing script wrote there
 // before may be readable for all: it no longer is.
-func openPrivate(file string) (*os.File, error) {
+func openPrivate(host hooks.Host, file string) (*os.File, error) {
+	file = host.Root + file
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil { //nolint:gosec // the configuration's, below what dpkg unpacks to
 		return nil, err
 	}

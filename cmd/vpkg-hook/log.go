@@ -38,12 +38,12 @@ func redacted(w io.Writer, codes map[string]string) io.Writer {
 // openLog gives a log that writes everything to the file, without the activation
 // code, and warnings to stderr. Errors are main's to show. Where the file cannot
 // be written, stderr alone has to do.
-func openLog(file string, codes map[string]string, stderr io.Writer) (log logger, closeLog func()) {
+func openLog(host hooks.Host, file string, codes map[string]string, stderr io.Writer) (log logger, closeLog func()) {
 	log = logger{file: io.Discard, console: stderr}
 	if os.Geteuid() > 0 { // who may not write it only looks
 		return log, func() {}
 	}
-	f, err := openPrivate(file)
+	f, err := openPrivate(host, file)
 	if err != nil {
 		log.Warn("there is no log", "error", err)
 		return log, func() {}

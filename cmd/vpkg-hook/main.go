@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -46,7 +47,11 @@ func main() {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status int) {
 	codes := takeCodes()
+	takeArgumentCodes(args, codes)
 	stderr = redacted(stderr, codes)
+	if status, done := systemCommand(ctx, args, codes, stdout, stderr); done {
+		return status
+	}
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage+platform.Usage)
 		return 2
@@ -82,9 +87,10 @@ func product(ctx context.Context, args []string, codes map[string]string, stdout
 		fmt.Fprintf(stderr, "vpkg-hook: %v\n", err)
 		return 1
 	}
-	log, closeLog := openLog(c.LogFile(), codes, stderr)
+	host := hostFor(c, nil)
+	log, closeLog := openLog(host, c.LogFile(), codes, stderr)
 	defer closeLog()
-	p := platform.Product{Config: c, Sys: system(hostFor(c, nil)), Log: log, Stdout: stdout, Stderr: stderr}
+	p := platform.Product{Config: c, Sys: system(host), Log: log, Stdout: stdout, Stderr: stderr}
 	status := p.Run(ctx, args)
 	log.Info("done", "args", args, "status", status, "cpu", cpu())
 	return status
@@ -108,7 +114,7 @@ func event(ctx context.Context, args []string, codes map[string]string, stderr i
 	}
 	host := hostFor(c, args)
 	host.Root = strings.TrimRight(os.Getenv("DPKG_ROOT"), "/")
-	log, closeLog := openLog(host.Root+c.LogFile(), codes, stderr)
+	log, closeLog := openLog(host, c.LogFile(), codes, stderr)
 	defer closeLog()
 	if err := logged(ctx, args, c, host, codes, log); err != nil {
 		log.Error("left undone", "args", args, "error", err)
@@ -141,21 +147,25 @@ func logged(ctx context.Context, args []string, c hooks.Config, host hooks.Host,
 	activation(&e, c, sys, codes, log)
 	log.Info("called", "args", args, "package", c.Name, "version", c.Version, "action", e.Action)
 	err = hooks.Run(ctx, e, hooks.Plan(e, c), sys, log)
-	// Whatever became of it, the code does not lie about: the agent has its own.
-	// What is removed alone can still be read on the disk.
-	if a, serr := sys.Stat(c.ActivationCode()); serr == nil && a.Mode.IsRegular() {
-		if serr := errors.Join(sys.Set(c.ActivationCode(), strings.Repeat("0", 4096)), sys.Sync(c.ActivationCode())); serr != nil {
-			log.Warn("the activation code is not overwritten", "error", serr)
-		}
-	}
-	if rerr := sys.Remove(c.ActivationCode()); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
-		log.Warn("the activation code is still on the disk", "error", rerr)
-	}
+	eraseCode(c, sys, log) // whatever became of it
 	if err != nil {
 		return err
 	}
 	log.Info("done", "phase", e.Phase, "cpu", cpu())
 	return nil
+}
+
+// eraseCode sees to it that the code does not lie about: the agent has its own. What
+// is removed alone can still be read on the disk.
+func eraseCode(c hooks.Config, sys hooks.System, log hooks.Logger) {
+	if a, err := sys.Stat(c.ActivationCode()); err == nil && a.Mode.IsRegular() {
+		if err := errors.Join(sys.Set(c.ActivationCode(), strings.Repeat("0", 4096)), sys.Sync(c.ActivationCode())); err != nil {
+			log.Warn("the activation code is not overwritten", "error", err)
+		}
+	}
+	if err := sys.Remove(c.ActivationCode()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		log.Warn("the activation code is still on the disk", "error", err)
+	}
 }
 
 type call struct {
@@ -229,7 +239,7 @@ func choose(ctx context.Context, e *hooks.Event, c hooks.Config, host hooks.Host
 // activation prepares what the variables ask for: INSTALL_ACTION=activate with a
 // server and a code. It never makes an installation fail.
 func activation(e *hooks.Event, c hooks.Config, sys hooks.System, codes map[string]string, log hooks.Logger) {
-	if c.EnvPrefix == "" || e.Phase != hooks.PostInstall || e.Action == hooks.Rollback || os.Getenv(c.EnvPrefix+"INSTALL_ACTION") != "activate" {
+	if c.Windows || c.EnvPrefix == "" || e.Phase != hooks.PostInstall || e.Action == hooks.Rollback || os.Getenv(c.EnvPrefix+"INSTALL_ACTION") != "activate" {
 		return
 	}
 	server, code := os.Getenv(c.EnvPrefix+"MANAGEMENT_SERVER"), codes[c.EnvPrefix+codeVariable]
@@ -249,9 +259,13 @@ func activation(e *hooks.Event, c hooks.Config, sys hooks.System, codes map[stri
 	}
 }
 
-// readConfig finds the configuration by the hook's own path: beside the hook of a
-// DEB's control archive, else in the payload.
+// readConfig finds the configuration in the hook, where a package for Windows has it,
+// or by the hook's own path: beside the hook of a DEB's control archive, else in the
+// payload.
 func readConfig() (hooks.Config, error) {
+	if b := embeddedConfig(); b != nil {
+		return hooks.ParseConfig(b)
+	}
 	exe, err := os.Executable()
 	if err != nil { // an image without /proc
 		exe = os.Args[0]
@@ -259,6 +273,9 @@ func readConfig() (hooks.Config, error) {
 	b, err := os.ReadFile(exe + "-config") //nolint:gosec // the hook's own path, from the package's scriptlet
 	if errors.Is(err, os.ErrNotExist) {
 		b, err = os.ReadFile(filepath.Join(filepath.Dir(exe), "..", "etc", "hook.json")) //nolint:gosec // as above
+	}
+	if err != nil && runtime.GOOS == "windows" { // the control program is not in bin
+		b, err = os.ReadFile(filepath.Join(filepath.Dir(exe), "etc", "hook.json")) //nolint:gosec // as above
 	}
 	if err != nil {
 		return hooks.Config{}, err

@@ -309,6 +309,14 @@ func (s *System) Remove(name string) error {
 	}, "remove %s", name)
 }
 
+// RemoveAll removes a folder and what is in it.
+func (s *System) RemoveAll(name string) error {
+	return s.effect(func() error {
+		maps.DeleteFunc(s.Files, func(other string, _ File) bool { return other == name || strings.HasPrefix(other, name+"/") })
+		return nil
+	}, "remove all of %s", name)
+}
+
 // Sync does nothing but stand in Calls.
 func (s *System) Sync(name string) error {
 	return s.effect(func() error { return nil }, "sync %s", name)

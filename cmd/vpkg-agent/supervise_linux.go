@@ -1,5 +1,3 @@
-//go:build linux
-
 package main
 
 import (
@@ -25,21 +23,8 @@ import (
 // it is a component like the others, for there systemd supervises.
 const monitorName = "venAgentMonitor"
 
-func runComponent(ctx context.Context, config hooks.Config, name string) error {
-	if !slices.ContainsFunc(config.Components, func(c hooks.Component) bool { return c.Name == name }) {
-		return fmt.Errorf("%s has no component %q", config.Name, name)
-	}
-	c := agent.Component{Name: name, Version: config.Version, Data: config.Data}
-	switch name {
-	case managerName:
-		c.Work = func(ctx context.Context, log *slog.Logger) error { return manage(ctx, config, log) }
-	case platform.MonitorComponent:
-		c.Work = func(ctx context.Context, log *slog.Logger) error { return watch(ctx, config, log) }
-	}
-	return c.Run(ctx)
-}
-
-func runMonitor(ctx context.Context, config hooks.Config, runtime platform.Runtime) error {
+func runMonitor(ctx context.Context, config hooks.Config, folder string) error {
+	runtime := platform.Runtime(folder)
 	if err := runtime.Lock(); err != nil {
 		return err
 	}
@@ -147,3 +132,39 @@ func withSelf(config hooks.Config, states []platform.ComponentState, since time.
 	self := platform.ComponentState{Name: monitorName, State: platform.StateRunning, PID: os.Getpid(), Since: since}
 	return slices.Insert(slices.Clone(states), i, self)
 }
+
+// owners are the account and group of the agent's files; -1 leaves them as they are.
+func owners(ctx context.Context, config hooks.Config) (uid, gid int, err error) {
+	account, err := credential(ctx, config)
+	if err != nil || account == nil {
+		return -1, -1, err
+	}
+	return int(account.Uid), int(account.Gid), nil
+}
+
+// hostOf is this host, whose files are where the configuration says.
+func hostOf(hooks.Config) hooks.Host { return hooks.Host{} }
+
+// place is where a path of the configuration is on this host.
+func place(_ hooks.Config, name string) (string, error) { return name, nil }
+
+// childEnv is the environment of programs that are started.
+func childEnv() []string { return []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"} }
+
+// goodbyeTime is how long a manager that stops still talks: as long as it does by
+// itself.
+const goodbyeTime = 0
+
+// mayAdminister refuses who may not use a command.
+func mayAdminister(verb string) error {
+	if os.Getuid() != 0 {
+		return fmt.Errorf("%s must be run as root", verb)
+	}
+	return nil
+}
+
+// private closes a file to others, as os.CreateTemp did.
+func private(string) error { return nil }
+
+// asService runs a command as it is: systemd's services are ordinary programs.
+func asService(ctx context.Context, do func(context.Context) error) error { return do(ctx) }

@@ -1,3 +1,5 @@
+//go:build linux || windows
+
 package platform
 
 import (
@@ -73,13 +75,14 @@ func (p Product) status(ctx context.Context, s supervisor, asJSON bool) int {
 		return p.fail("status", err)
 	}
 	agent, policy := p.agentState()
-	taken, err := p.ledger().Taken()
+	taken, err := p.taken()
 	if err != nil {
 		return p.fail("status", err)
 	}
 	status := Status{
 		Agent:      agent,
 		Policy:     policy,
+		Note:       p.note(),
 		Taken:      taken,
 		Name:       p.Config.Name,
 		Version:    p.Config.Version,
@@ -114,6 +117,9 @@ func (s Status) String() string {
 	}
 	if s.Policy != "" {
 		b = fmt.Appendf(b, "Policy: %s\n", s.Policy)
+	}
+	if s.Note != "" {
+		b = fmt.Appendf(b, "%s\n", s.Note)
 	}
 	for _, c := range s.Components {
 		b = fmt.Appendf(b, " - %s %s", c.Name, c.State)
@@ -182,18 +188,9 @@ func (p Product) misused() int {
 	return platformMisused
 }
 
-// runtime is RunDir, or its default.
-func (p Product) runtime() Runtime {
-	if p.RunDir == "" {
-		return Runtime("/run/" + p.Config.Name)
-	}
-	return Runtime(p.RunDir)
-}
-
-// unit is the unit that stands for the product: the first of the configuration.
-func (p Product) unit() string {
-	if len(p.Config.Units) > 0 {
-		return p.Config.Units[0].Name
-	}
-	return p.Config.Name + ".service"
+// supportReport has the agent write the report, and tells where.
+func (p Product) supportReport(ctx context.Context) error {
+	out, err := p.Sys.Run(ctx, p.Config.Agent(), "report")
+	p.print("%s", out)
+	return err
 }
