@@ -419,6 +419,7 @@ type fileWriter struct {
 	sector int64
 	n      int64 // bytes written
 	err    error
+	word   [4]byte // for uint32, which is called for every sector
 }
 
 func (f *fileWriter) write(b []byte) {
@@ -450,9 +451,8 @@ func (f *fileWriter) Write(b []byte) (int, error) {
 }
 
 func (f *fileWriter) uint32(v uint32) {
-	var b [4]byte
-	binary.LittleEndian.PutUint32(b[:], v)
-	f.write(b[:])
+	binary.LittleEndian.PutUint32(f.word[:], v)
+	f.write(f.word[:])
 }
 
 // fill writes v up to a multiple of size.
