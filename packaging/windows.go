@@ -26,6 +26,8 @@ type Windows struct {
 
 	HelpLink   string // in the list of installed programs: a URL
 	UpdateLink string
+
+	Record Digest // of the layout's record; zero means that there is none
 }
 
 // A WindowsService is registered with the service control manager.

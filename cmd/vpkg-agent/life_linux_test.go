@@ -59,7 +59,7 @@ func layout(t *testing.T) packaging.Layout {
 	if _, err := os.ReadDir("../vpkg-hook"); err != nil {
 		t.Fatal(err)
 	}
-	r := manifest.Resolver{Manifest: m, Programs: func(_ context.Context, name, _ string) (manifest.Program, error) {
+	r := manifest.Resolver{Manifest: m, Programs: func(_ context.Context, name, _, _ string) (manifest.Program, error) {
 		path := filepath.Join(testbed.Dir(t), name)
 		b, err := os.ReadFile(path)
 		return manifest.Program{Body: file(path), Size: int64(len(b)), SHA256: sha256.Sum256(b)}, err

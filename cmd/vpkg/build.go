@@ -186,8 +186,8 @@ func (o *buildOptions) source(cache string) (*source, error) {
 	programs := programs.Source{Dir: filepath.Join(cache, "programs")}
 	r := &manifest.Resolver{
 		Manifest: m, Payload: o.payload, Spool: cache, Date: date,
-		Programs: func(ctx context.Context, name, goarch string) (manifest.Program, error) {
-			p, err := programs.Get(ctx, name, "linux", goarch)
+		Programs: func(ctx context.Context, name, goos, goarch string) (manifest.Program, error) {
+			p, err := programs.Get(ctx, name, goos, goarch)
 			return manifest.Program{Body: p, Size: p.Size, SHA256: p.SHA256}, err
 		},
 	}

@@ -39,6 +39,9 @@ var systemFolders = []string{
 	"/var", "/var/cache", "/var/lib", "/var/lib/vpkg", "/var/log", "/var/mail", "/var/opt", "/var/run", "/var/spool", "/var/tmp",
 }
 
+// Folders that belong to Windows.
+var windowsFolders = []string{"/", "/Program Files", "/Program Files/Common Files", "/Program Files (x86)", "/ProgramData", "/Windows", "/Windows/System32"}
+
 // A checker collects what is wrong with a manifest that could be decoded.
 type checker struct {
 	m      *Manifest
@@ -63,6 +66,7 @@ func (m *Manifest) check(failed func(string) bool) []error {
 	c.platform()
 	c.dependencies()
 	c.triggers()
+	c.windows()
 	c.overrides()
 	c.changelog()
 	return c.errs
@@ -430,7 +434,7 @@ var (
 )
 
 func (c *checker) overrides() {
-	known := append([]string{"rpm", "deb"}, Labels()...)
+	known := append([]string{"rpm", "deb", "msi"}, Labels()...)
 	for _, k := range slices.Sorted(maps.Keys(c.m.Overrides)) {
 		at := "overrides." + k
 		if !slices.Contains(known, k) {

@@ -43,9 +43,13 @@ func (r *Resolver) install(ctx context.Context, t Target) (installed, error) {
 
 func (r *Resolver) lay(ctx context.Context, t Target) (installed, error) {
 	m := r.Manifest
-	b := &layoutBuilder{m: m, entries: make(map[string]packaging.Entry)}
+	b := &layoutBuilder{m: m, entries: make(map[string]packaging.Entry), stamps: make(map[string]*Stamp)}
+	if t.Format == "msi" {
+		m = m.forWindows()
+		b.m, b.at = m, "windows."
+	}
 	r.addPayload(ctx, b, t)
-	r.addContents(ctx, b, t, "contents", m.Contents)
+	r.addContents(ctx, b, t, b.at+"contents", m.Contents)
 	for _, k := range []string{t.Format, t.Label} {
 		r.addContents(ctx, b, t, "overrides."+k+".contents", m.Overrides[k].Contents)
 	}
@@ -55,8 +59,11 @@ func (r *Resolver) lay(ctx context.Context, t Target) (installed, error) {
 	if in.date.IsZero() {
 		b.errs = append(b.errs, m.problem("", "manifest has no date, and neither SOURCE_DATE_EPOCH nor the payload gives one"))
 	}
-	if t.Format == "deb" {
+	switch t.Format {
+	case "deb":
 		r.addDebDocs(b, in.date)
+	case "msi":
+		r.finishWindows(ctx, b)
 	}
 	b.parents()
 	b.checkPrograms()
@@ -66,7 +73,7 @@ func (r *Resolver) lay(ctx context.Context, t Target) (installed, error) {
 		return installed{}, err
 	}
 	in.layout = layout
-	return in, r.addRecord(&in)
+	return in, m.addRecord(&in)
 }
 
 // date is that of the package and of all its files.
@@ -80,11 +87,11 @@ func (r *Resolver) date(newest time.Time) time.Time {
 }
 
 func (r *Resolver) addPayload(ctx context.Context, b *layoutBuilder, t Target) {
-	m := r.Manifest
+	m := b.m
 	source, at := r.Payload, ""
 	if source == "" {
-		source, at = m.Payload.Source, "payload.source"
-		defer r.addContents(ctx, b, t, "payload.contents", m.Payload.Contents)
+		source, at = m.Payload.Source, b.at+"payload.source"
+		defer r.addContents(ctx, b, t, b.at+"payload.contents", m.Payload.Contents)
 	}
 	if source == "" {
 		return
@@ -101,14 +108,14 @@ func (r *Resolver) addPayload(ctx context.Context, b *layoutBuilder, t Target) {
 	b.see(tree.Newest)
 	files := slices.DeleteFunc(entries(tree), func(e packaging.Entry) bool {
 		rel, ok := relative(m.Payload.Destination, m.Folders.Program)
-		return ok && rel == "." && slices.Contains([]string{hookPath, configPath, recordPath}, "/"+e.Path) // vpkg's own, of an installed folder
+		return ok && rel == "." && slices.Contains([]string{t.exe(hookPath), configPath, recordPath}, "/"+e.Path) // vpkg's own, of an installed folder
 	})
 	b.tree(at, m.Payload.Destination, files, m.Payload.Attributes)
 }
 
 func (r *Resolver) addContents(ctx context.Context, b *layoutBuilder, t Target, at string, cs []Content) {
-	m := r.Manifest
-	own := []string{m.Folders.Program + hookPath, m.Folders.Program + configPath, m.Folders.Program + recordPath}
+	m := b.m
+	own := []string{m.Folders.Program + t.exe(hookPath), m.Folders.Program + configPath, m.Folders.Program + recordPath}
 	for i := range cs {
 		c := &cs[i]
 		p := fmt.Sprintf("%s[%d]", at, i)
@@ -155,9 +162,12 @@ func (r *Resolver) addContent(ctx context.Context, b *layoutBuilder, t Target, a
 		b.tree(at, c.Destination, files, c.Attributes)
 		return nil
 	default:
-		f, err := r.content(ctx, t, at, c)
+		f, err := r.content(ctx, b.m, t, at, c)
 		if err != nil {
 			return err
+		}
+		if c.Program != "" {
+			b.stamps[c.Destination] = r.Manifest.stamp(c.Program)
 		}
 		b.see(f.modTime)
 		e.Mode = 0o644
@@ -173,12 +183,12 @@ func (r *Resolver) addContent(ctx context.Context, b *layoutBuilder, t Target, a
 
 // content gives a file of the manifest's folder, a filled-in template, or a
 // program.
-func (r *Resolver) content(ctx context.Context, t Target, at string, c *Content) (sourceFile, error) {
+func (r *Resolver) content(ctx context.Context, m *Manifest, t Target, at string, c *Content) (sourceFile, error) {
 	switch {
 	case c.Program != "":
-		return r.program(ctx, c.Program, t.GOARCH)
+		return r.program(ctx, c.Program, t)
 	case c.Template != "":
-		text, err := r.Manifest.fill(at+".template", c.Template)
+		text, err := m.fill(at+".template", c.Template)
 		return made(text), err
 	}
 	if f, ok := r.files[c.Source]; ok {
@@ -195,8 +205,8 @@ func (r *Resolver) content(ctx context.Context, t Target, at string, c *Content)
 	return f, nil
 }
 
-func (r *Resolver) program(ctx context.Context, name, goarch string) (sourceFile, error) {
-	p, err := r.Programs(ctx, name, goarch)
+func (r *Resolver) program(ctx context.Context, name string, t Target) (sourceFile, error) {
+	p, err := r.Programs(ctx, name, t.goos(), t.GOARCH)
 	if err != nil {
 		return sourceFile{}, err
 	}
@@ -204,7 +214,7 @@ func (r *Resolver) program(ctx context.Context, name, goarch string) (sourceFile
 }
 
 func (r *Resolver) addUnits(b *layoutBuilder) {
-	for i, s := range r.Manifest.Services {
+	for i, s := range b.m.Services {
 		text, err := r.Manifest.unit(i)
 		if err != nil {
 			b.errs = append(b.errs, err)
@@ -222,13 +232,19 @@ func (r *Resolver) addUnits(b *layoutBuilder) {
 // addHook adds the hook and its configuration. The payload's attributes hold for
 // them as for what is beside them.
 func (r *Resolver) addHook(ctx context.Context, b *layoutBuilder, t Target) {
-	m := r.Manifest
-	hook, err := r.program(ctx, "vpkg-hook", t.GOARCH)
+	m := b.m
+	hook, err := r.program(ctx, "vpkg-hook", t)
 	if err != nil {
 		b.errs = append(b.errs, fmt.Errorf("vpkg-hook for %s: %w", t.GOARCH, err))
 	}
-	b.add(m.Folders.Program+hookPath, 0o755, hook)
-	config, err := m.hookConfig(m.Version.String()).Marshal()
+	at := m.Folders.Program + t.exe(hookPath)
+	b.add(at, 0o755, hook)
+	b.stamps[at] = r.Manifest.stamp("vpkg-hook")
+	c := r.Manifest.hookConfig(m.Version.String())
+	if t.Format == "msi" {
+		c = r.Manifest.windowsConfig()
+	}
+	config, err := c.Marshal()
 	if err != nil {
 		b.errs = append(b.errs, err)
 	}
@@ -258,17 +274,17 @@ func (m *Manifest) generated(e *packaging.Entry) {
 }
 
 // addRecord adds the layout of everything but itself.
-func (r *Resolver) addRecord(in *installed) error {
+func (m *Manifest) addRecord(in *installed) error {
 	text, err := json.Marshal(in.layout)
 	if err != nil {
 		return err
 	}
 	record := made(append(text, '\n'))
 	e := packaging.Entry{
-		Path: r.Manifest.Folders.Program + recordPath, Mode: 0o644,
+		Path: m.Folders.Program + recordPath, Mode: 0o644,
 		Body: record.body, Size: record.size, SHA256: record.digest,
 	}
-	r.Manifest.generated(&e)
+	m.generated(&e)
 	in.layout = append(in.layout, e)
 	in.layout.Sort()
 	in.record = record.digest

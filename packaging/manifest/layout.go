@@ -14,9 +14,11 @@ import (
 
 // A layoutBuilder gathers the entries of a package by path.
 type layoutBuilder struct {
-	m       *Manifest
+	m       *Manifest // for Windows with its folders and files: see forWindows
+	at      string    // what stands before the place of a value in the manifest: "windows." or nothing
 	entries map[string]packaging.Entry
-	newest  time.Time // of the product's files
+	stamps  map[string]*Stamp // of vpkg's own programs, by path
+	newest  time.Time         // of the product's files
 	errs    []error
 }
 
@@ -33,7 +35,7 @@ func (b *layoutBuilder) lay(at string, e packaging.Entry) {
 		b.errs = append(b.errs, b.m.problem(at, "%s lies in the data folder, which is made by the hook and not by the package", e.Path))
 		return
 	}
-	if slices.Contains(systemFolders, e.Path) {
+	if slices.Contains(systemFolders, e.Path) || slices.Contains(windowsFolders, e.Path) {
 		if !e.Mode.IsDir() {
 			b.errs = append(b.errs, b.m.problem(at, "%s is a system folder", e.Path))
 		}

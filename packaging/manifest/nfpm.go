@@ -144,7 +144,7 @@ func nfpmArch(i *nfpm.Info, format string) string {
 // target of another is refused.
 func (n *NFPM) Resolve(ctx context.Context, t Target) (*packaging.Package, error) {
 	if t.Format == "msi" {
-		return nil, fmt.Errorf("%s: %w", t, ErrNotYet)
+		return nil, fmt.Errorf("%s: %s: an nfpm.yaml says nothing about Windows: use a vpkg.yaml", t, n.file)
 	}
 	info, err := n.config.Get(t.Format)
 	if err != nil {

@@ -487,7 +487,7 @@ func TestNFPMProblems(t *testing.T) {
 		{"override", head + "overrides: {debian: {}}\n", `nfpm.yaml: overrides: unknown packager "debian" (did you mean "deb"?)`},
 		{"decimal mode", head + "contents: [{src: a, dst: /a, file_info: {mode: 4755}}]\n", "nfpm.yaml: contents[0].file_info.mode: 4755 has more than four octal digits: write it as 011223 or 0o11223"},
 		{"architecture", strings.Replace(head, "amd64", "386", 1), "el9/x86_64: nfpm.yaml: its arch 386 is i386, not the target's"},
-		{"compression", head + "mtime: 2024-01-01T00:00:00Z\nrpm: {compression: lzma}\n", `el9/x86_64: nfpm.yaml: rpm.compression: compression "lzma" is not zstd, gzip, xz or none`},
+		{"compression", head + "mtime: 2024-01-01T00:00:00Z\nrpm: {compression: lzma}\n", `el9/x86_64: nfpm.yaml: rpm.compression: compression "lzma" is not zstd, gzip, xz, mszip or none`},
 		{"no date", head, "el9/x86_64: nfpm.yaml: mtime: want one, or SOURCE_DATE_EPOCH: no file in the package gives a date"},
 		{"no file", head + "contents: [{src: nowhere, dst: /a}]\n", "el9/x86_64: nfpm.yaml: contents: matching \"./nowhere\": file does not exist"},
 		{"no script", head + "mtime: 2024-01-01T00:00:00Z\nscripts: {preinstall: nowhere}\n", "el9/x86_64: nfpm.yaml: scripts.preinstall: open nowhere: no such file or directory"},

@@ -75,6 +75,12 @@ vpkg.yaml:16:48: mode 420 is a bare number, want it in quotes: "420"`
 	}
 }
 
+// The beginning of a manifest's Windows, and what has to be in it.
+const (
+	windows  = "windows:\n  program: /Program Files/A\n"
+	identity = "  product_name: A\n  upgrade_code: '{12345678-1234-1234-1234-123456789ABC}'\n"
+)
+
 func TestParseProblems(t *testing.T) {
 	tests := []struct {
 		name, add string
@@ -116,10 +122,19 @@ func TestParseProblems(t *testing.T) {
 		{"sysctl", "sysctls: [{name: x, value: '1'}]", `vpkg.yaml:8:18: sysctls[0].name "x": want words with dots between them, such as net.ipv4.ip_forward, each name once`},
 		{"common relation", "dependencies: {common: {requires: ['a | b']}}", `vpkg.yaml:8:36: dependencies.common.requires[0]: relation "a | b" is not NAME, or NAME >= VERSION, as common ones are`},
 		{"pattern", "payload: {attributes: [{match: '/bin'}]}", `vpkg.yaml:8:32: payload.attributes[0].match "/bin": want a path relative to the tree, in its shortest form`},
-		{"compression", "compression: zip", `vpkg.yaml:8:14: compression "zip" is not zstd, gzip, xz or none`},
+		{"compression", "compression: zip", `vpkg.yaml:8:14: compression "zip" is not zstd, gzip, xz, mszip or none`},
 		{"level", "compression: gzip:11", `vpkg.yaml:8:14: compression "gzip:11": the levels of gzip are 1 to 9`},
 		{"date", "date: yesterday", `vpkg.yaml:8:7: date "yesterday" is neither YYYY-MM-DD nor YYYY-MM-DDTHH:MM:SSZ`},
 		{"date too late", "date: 2200-01-01", "vpkg.yaml:8:7: date 2200-01-01T00:00:00Z does not fit in the 32 bits that packages have for it"},
+		{"windows without", "windows: {product_name: A}", "vpkg.yaml:8:10: windows has no upgrade_code\nvpkg.yaml:8:10: windows has no program"},
+		{"windows names", windows + "  product_name: '[A]'\n  upgrade_code: '{1}'", "vpkg.yaml:10:17: windows.product_name \"[A]\": want 1 to 63 characters without brackets\nvpkg.yaml:11:17: windows.upgrade_code \"{1}\": want a GUID in capitals with braces, such as {12345678-1234-1234-1234-123456789ABC}"},
+		{"windows folders", windows + identity + "  data: /Data\n  folders: [/ProgramData/x]\n  data_access: everyone", "vpkg.yaml:12:9: windows.data \"/Data\": want a path below /ProgramData/\nvpkg.yaml:13:13: windows.folders[0] \"/ProgramData/x\": want a path in windows.data\nvpkg.yaml:14:16: windows.data_access \"everyone\": want an access list in SDDL, such as D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"},
+		{"windows services", windows + identity + "  services:\n  - {name: a b, program: a, args: ['\"'], start: soon, restart: [1ms]}\n  - {name: A, program: a.exe}\n  - {name: a, program: a.exe}", "vpkg.yaml:13:12: windows.services[0].name \"a b\": want letters, digits and . _ -, a letter first, at most 80\nvpkg.yaml:13:26: windows.services[0].program \"a\": want a .exe relative to the program folder\nvpkg.yaml:13:36: windows.services[0].args[0] \"\\\"\": has a quote, a new line or a backslash at its end\nvpkg.yaml:13:49: start \"soon\" is not auto, delayed, demand or disabled\nvpkg.yaml:13:65: time \"1ms\" is not whole seconds of at most a day, such as 90s or 1m\nvpkg.yaml:15:12: service a is given twice"},
+		{"windows registry", windows + identity + "  registry:\n  - {key: HKLM\\x, type: dword, value: x}\n  environment:\n  - {name: 1, value: '', action: add}", `vpkg.yaml:13:11: windows.registry[0].key "HKLM\\x": want a key below HKEY_LOCAL_MACHINE, such as Software\Example
+vpkg.yaml:13:39: windows.registry[0].value "x" is not a whole number of 32 bits
+vpkg.yaml:15:12: windows.environment[0].name is the number 1, want text: put it in quotes
+vpkg.yaml:15:22: windows.environment[0].value is empty
+vpkg.yaml:15:34: action "add" is not set, append or prepend`},
 		{"takeover", "firewall: {takeover: now}", `vpkg.yaml:8:22: takeover "now" is neither on-start nor on-activation`},
 	}
 	for _, tt := range tests {

@@ -139,7 +139,7 @@ lib/y -rw-r--r-- root:root = /opt/agent/lib/x
 		t.Errorf("date %v, want %v", p.Date, want)
 	}
 	hook, _ := p.Layout.Lookup("/opt/agent/bin/vpkg-hook")
-	if got, want := string(content(t, hook.Body)), "vpkg-hook for arm64"; got != want {
+	if got, want := string(content(t, hook.Body)), "vpkg-hook for linux on arm64"; got != want {
 		t.Errorf("the hook is %q, want vpkg's own: %q", got, want)
 	}
 	if got, want := string(content(t, mustLookup(t, p, "/opt/agent/lib/x").Body)), "content of lib/x\n"; got != want {

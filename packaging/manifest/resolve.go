@@ -11,9 +11,6 @@ import (
 	"github.com/vpkg/vpkg/packaging/payload"
 )
 
-// ErrNotYet is returned for a target that is known but cannot be built.
-var ErrNotYet = errors.New("Windows Installer packages cannot be built yet") //nolint:staticcheck // a proper name
-
 // A Program is a compiled program that comes with vpkg.
 type Program struct {
 	Body   packaging.Body
@@ -31,9 +28,13 @@ type Resolver struct {
 	// payload; empty means the manifest's.
 	Payload string
 
-	// Programs gives the program of a name, such as vpkg-hook, compiled for Linux
-	// on goarch.
-	Programs func(ctx context.Context, name, goarch string) (Program, error)
+	// Programs gives the program of a name, such as vpkg-hook, compiled for goos on
+	// goarch.
+	Programs func(ctx context.Context, name, goos, goarch string) (Program, error)
+
+	// Executable finishes a program for Windows: it puts vpkg's stamp in, if there is
+	// one, and signs it. Nil means that programs stay as they are.
+	Executable func(context.Context, Executable) (Program, error)
 
 	// Spool is the folder for a temporary file with what archives hold; empty means
 	// os.TempDir, which on many systems is memory.
@@ -55,10 +56,11 @@ type Resolver struct {
 // Everything that is missing is reported at once. The package's Features are
 // left to the caller, who knows the format.
 func (r *Resolver) Resolve(ctx context.Context, t Target) (*packaging.Package, error) {
+	resolve := r.resolve
 	if t.Format == "msi" {
-		return nil, fmt.Errorf("%s: %w", t, ErrNotYet)
+		resolve = r.resolveWindows
 	}
-	p, err := r.resolve(ctx, t)
+	p, err := resolve(ctx, t)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,8 +25,17 @@ import (
 var update = flag.Bool("update", false, "write golden files anew")
 
 // fakeProgram stands for a compiled program.
-func fakeProgram(_ context.Context, name, goarch string) (Program, error) {
-	b := []byte(name + " for " + goarch)
+func fakeProgram(_ context.Context, name, goos, goarch string) (Program, error) {
+	b := []byte(name + " for " + goos + " on " + goarch)
+	return Program{Body: bytesBody(b), Size: int64(len(b)), SHA256: sha256.Sum256(b)}, nil
+}
+
+// fakeStamp stands for the one that writes versions and signatures.
+func fakeStamp(_ context.Context, x Executable) (Program, error) {
+	b := fmt.Appendf(nil, "%s, finished", path.Base(x.Path))
+	if x.Stamp != nil {
+		b = fmt.Appendf(b, " for %s %v, %d bytes of data", x.Stamp.Product, x.Stamp.Version, len(x.Stamp.Data))
+	}
 	return Program{Body: bytesBody(b), Size: int64(len(b)), SHA256: sha256.Sum256(b)}, nil
 }
 
@@ -65,8 +75,12 @@ func TestResolve(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", in, err)
 		}
-		r := &Resolver{Manifest: m, Programs: fakeProgram}
-		for _, label := range []string{"el8", "debian12"} {
+		r := &Resolver{Manifest: m, Programs: fakeProgram, Executable: fakeStamp}
+		labels := []string{"el8", "debian12"}
+		if m.Windows.UpgradeCode != "" {
+			labels = append(labels, "windows")
+		}
+		for _, label := range labels {
 			name := strings.TrimSuffix(in, ".txtar") + "." + label
 			t.Run(name, func(t *testing.T) {
 				p, err := r.Resolve(t.Context(), targetFor(t, label, "amd64"))
@@ -158,9 +172,24 @@ func dump(t *testing.T, p *packaging.Package) string {
 	for _, x := range p.Triggers {
 		fmt.Fprintf(&s, "trigger %s %s %q\n", x.Kind, x.On, x.Script.Body)
 	}
+	if w := p.Windows; w != nil {
+		fmt.Fprintf(&s, "windows %q %s %s, data %s %s, hook of %d bytes, record %s, help %s, update %s\n", w.ProductName, w.UpgradeCode, w.Program, w.Data, w.DataAccess, w.HookSize, w.Record, w.HelpLink, w.UpdateLink)
+		for _, x := range w.Services {
+			fmt.Fprintf(&s, "service %+v\n", x)
+		}
+		for _, x := range w.Registry {
+			fmt.Fprintf(&s, "registry %+v\n", x)
+		}
+		for _, x := range w.Environment {
+			fmt.Fprintf(&s, "environment %+v\n", x)
+		}
+	}
 	s.WriteString("\n")
 	for i := range p.Layout {
 		e := &p.Layout[i]
+		if e.Regular() && strings.HasSuffix(e.Path, ".exe") {
+			fmt.Fprintf(&s, "%s is %q\n", e.Path, content(t, e.Body))
+		}
 		fmt.Fprintf(&s, "%v %s:%s %d %s", e.Mode, e.OwnerName(), e.GroupName(), e.Size, e.Path)
 		if e.Target != "" {
 			fmt.Fprintf(&s, " -> %s", e.Target)
@@ -265,13 +294,14 @@ vpkg.yaml:11:24: scripts.pre_install: open c: file does not exist`
 	}
 }
 
-func TestResolveWindows(t *testing.T) {
+// A manifest that says nothing about Windows makes no package for it.
+func TestResolveNoWindows(t *testing.T) {
 	m, err := Parse("vpkg.yaml", []byte(small+"date: 2026-01-01\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = (&Resolver{Manifest: m, Programs: fakeProgram}).Resolve(t.Context(), targetFor(t, "windows", "x64"))
-	if !errors.Is(err, ErrNotYet) {
-		t.Errorf("got %v, want ErrNotYet", err)
+	if !errors.Is(err, ErrNoWindows) {
+		t.Errorf("got %v, want ErrNoWindows", err)
 	}
 }

@@ -78,7 +78,7 @@ func Schema() ([]byte, error) {
 	s.ID = "https://github.com/vpkg/vpkg/vpkg.schema.json"
 	s.Title = "vpkg.yaml"
 	limitKeys(s, "dependencies", append([]string{"common", "rpm", "deb"}, Labels()...))
-	limitKeys(s, "overrides", append([]string{"rpm", "deb"}, Labels()...))
+	limitKeys(s, "overrides", append([]string{"rpm", "deb", "msi"}, Labels()...))
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
@@ -102,9 +102,17 @@ func textSchema(t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[Mode]():
 		return text(`^[0-7]{3,4}$`, "0644")
 	case reflect.TypeFor[Compression]():
-		return text(`^((zstd|gzip|xz)(:[0-9]+)?|none)$`, "zstd", "gzip:9")
+		return text(`^((zstd|gzip|xz|mszip)(:[0-9]+)?|none)$`, "zstd", "gzip:9")
 	case reflect.TypeFor[ContentType]():
 		return enum(TypeFile, TypeDir, TypeSymlink, TypeTree, TypeGhost)
+	case reflect.TypeFor[ServiceStart]():
+		return enum(StartAuto, StartDelayed, StartDemand, StartDisabled)
+	case reflect.TypeFor[RegistryType]():
+		return enum(RegistryString, RegistryExpand, RegistryDword, RegistryMulti)
+	case reflect.TypeFor[EnvironmentAction]():
+		return enum(EnvironmentSet, EnvironmentAppend, EnvironmentPrepend)
+	case reflect.TypeFor[Seconds]():
+		return text(`^[0-9]+[smh]([0-9]+[smh])*$`, "1m")
 	case reflect.TypeFor[Takeover]():
 		return enum(OnStart, OnActivation)
 	}

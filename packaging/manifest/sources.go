@@ -170,6 +170,7 @@ func (m *Manifest) checkSources() []error {
 		}
 	}
 	contents("contents", m.Contents)
+	contents("windows.contents", m.Windows.Contents)
 	scripts("scripts", &m.Scripts)
 	for i, s := range m.Services {
 		need(fmt.Sprintf("services[%d].source", i), s.Source, false)

@@ -32,7 +32,7 @@ type Target struct {
 	firewall []string
 
 	// ProvedBy says how it is known that the packages install: RealInstall,
-	// SameRPM, SameDpkg or TableOnly.
+	// SameRPM, SameDpkg, Wine or TableOnly.
 	ProvedBy string
 }
 
@@ -41,12 +41,28 @@ const (
 	RealInstall = "real install"         // the tests install on this very system
 	SameRPM     = "same rpm generation"  // the tests install with an rpm of the same generation
 	SameDpkg    = "same dpkg generation" // the tests install with a dpkg of the same generation
-	NotYet      = "cannot be built yet"
-	TableOnly   = "feature table only" // the tests compare with what this version is documented to read
+	Wine        = "msiexec of Wine"      // the tests install with Wine's Windows Installer
+	TableOnly   = "feature table only"   // the tests compare with what this version is documented to read
 )
 
 // String gives LABEL/ARCH.
 func (t Target) String() string { return t.Label + "/" + t.Arch }
+
+// goos is the target's system in Go's spelling.
+func (t Target) goos() string {
+	if t.Format == "msi" {
+		return "windows"
+	}
+	return "linux"
+}
+
+// exe gives the name of a program on the target's system.
+func (t Target) exe(name string) string {
+	if t.Format == "msi" {
+		return name + ".exe"
+	}
+	return name
+}
 
 // RPMVersion is the version of the target's rpm, such as "4.14.3"; empty for
 // other formats.
@@ -89,7 +105,7 @@ var systems = []system{
 	{"debian11", "Debian 11", "deb", "dpkg 1.20.9", "gzip", "amd64 arm64", "d11 bullseye", RealInstall},
 	{"debian12", "Debian 12", "deb", "dpkg 1.21.22", "zstd", "amd64 arm64", "d12 bookworm", RealInstall},
 	{"debian13", "Debian 13", "deb", "dpkg 1.22.20", "zstd", "amd64 arm64", "d13 trixie", RealInstall},
-	{"windows", "Windows 10 and Server 2016 or later", "msi", "Windows Installer 5.0", "", "amd64 arm64", "win win64 win10 win11", NotYet},
+	{"windows", "Windows 10 and Server 2016 or later", "msi", "Windows Installer 5.0", "mszip", "amd64 arm64", "win win64 win10 win11", Wine},
 }
 
 // The spellings of each architecture: Go's own, that of RPM, DEB and MSI (empty
@@ -127,8 +143,11 @@ func (s system) target(goarch string, isDefault bool) Target {
 		Compression: packaging.Compression{Codec: s.codec},
 		ProvedBy:    s.proved,
 	}
-	if t.ProvedBy == RealInstall && !isDefault {
+	switch {
+	case t.ProvedBy == RealInstall && !isDefault:
 		t.ProvedBy = SameDpkg // the same packages, but no machine of that kind to install on
+	case t.ProvedBy == Wine && !isDefault:
+		t.ProvedBy = TableOnly
 	}
 	for _, a := range archs {
 		if a.goarch == goarch {

@@ -93,10 +93,11 @@ func (m Mode) or(d fs.FileMode) fs.FileMode {
 
 // The levels that each codec knows.
 var codecLevels = map[string][2]int{
-	"gzip": {1, 9},
-	"none": {0, 0},
-	"xz":   {1, 9},
-	"zstd": {1, 22},
+	"gzip":  {1, 9},
+	"mszip": {1, 9},
+	"none":  {0, 0},
+	"xz":    {1, 9},
+	"zstd":  {1, 22},
 }
 
 // ParseCompression reads CODEC or CODEC:LEVEL, such as zstd:19.
@@ -104,7 +105,7 @@ func ParseCompression(s string) (Compression, error) {
 	codec, level, hasLevel := strings.Cut(s, ":")
 	limits, ok := codecLevels[codec]
 	if !ok {
-		return Compression{}, fmt.Errorf("compression %q is not zstd, gzip, xz or none", s)
+		return Compression{}, fmt.Errorf("compression %q is not zstd, gzip, xz, mszip or none", s)
 	}
 	if !hasLevel {
 		return Compression{Codec: codec}, nil
@@ -143,4 +144,44 @@ func (t *Takeover) UnmarshalText(b []byte) error {
 		return nil
 	}
 	return fmt.Errorf("takeover %q is neither on-start nor on-activation", b)
+}
+
+// UnmarshalText reads the name of a start type.
+func (s *ServiceStart) UnmarshalText(b []byte) error {
+	switch v := ServiceStart(b); v {
+	case StartAuto, StartDelayed, StartDemand, StartDisabled:
+		*s = v
+		return nil
+	}
+	return fmt.Errorf("start %q is not auto, delayed, demand or disabled", b)
+}
+
+// UnmarshalText reads the name of a type.
+func (t *RegistryType) UnmarshalText(b []byte) error {
+	switch v := RegistryType(b); v {
+	case RegistryString, RegistryExpand, RegistryDword, RegistryMulti:
+		*t = v
+		return nil
+	}
+	return fmt.Errorf("type %q is not string, expand, dword or multi", b)
+}
+
+// UnmarshalText reads the name of an action.
+func (a *EnvironmentAction) UnmarshalText(b []byte) error {
+	switch v := EnvironmentAction(b); v {
+	case EnvironmentSet, EnvironmentAppend, EnvironmentPrepend:
+		*a = v
+		return nil
+	}
+	return fmt.Errorf("action %q is not set, append or prepend", b)
+}
+
+// UnmarshalText reads a span of time in whole seconds, as Go writes it: 90s, 1m.
+func (s *Seconds) UnmarshalText(b []byte) error {
+	d, err := time.ParseDuration(string(b))
+	if err != nil || d < 0 || d > 24*time.Hour || d%time.Second != 0 {
+		return fmt.Errorf("time %q is not whole seconds of at most a day, such as 90s or 1m", b)
+	}
+	*s = Seconds(d / time.Second)
+	return nil
 }

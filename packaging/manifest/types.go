@@ -78,9 +78,14 @@ type Manifest struct {
 	Scripts Scripts `yaml:"scripts,omitempty"`
 	// What to run when other packages or paths change.
 	Triggers Triggers `yaml:"triggers,omitempty"`
-	// What differs on some targets: keys are rpm, deb, or a label such as el8. The
-	// label's comes after the format's.
+	// What differs on some targets: keys are rpm, deb, msi, or a label such as el8.
+	// The label's comes after the format's.
 	Overrides map[string]Override `yaml:"overrides,omitempty"`
+
+	// The product on Windows. It stands there by itself: of what is above only name,
+	// version, date, summary, description, license, vendor, maintainer, homepage,
+	// components and overrides.windows.contents hold for it.
+	Windows Windows `yaml:"windows,omitempty"`
 
 	// Adds the shared libraries that the payload's ELF files need and provide (RPM
 	// only).
@@ -301,6 +306,132 @@ const (
 	OnStart      Takeover = "on-start"
 	OnActivation Takeover = "on-activation"
 )
+
+// Windows is the product as a package for Windows Installer. Paths are those of a
+// Windows host with slashes and without the drive.
+type Windows struct {
+	// The product's name in the list of installed programs, at most 63 characters.
+	ProductName string `yaml:"product_name"`
+	// What all versions of the product have in common: a GUID in capitals with
+	// braces, made once and never changed.
+	UpgradeCode string `yaml:"upgrade_code"`
+	// The program folder, below /Program Files. The property INSTALLFOLDER of
+	// msiexec puts it elsewhere.
+	Program string `yaml:"program"`
+	// The data folder, below /ProgramData. The property DATAFOLDER puts it elsewhere.
+	// It stays when the product is removed, unless REMOVEDATA=1 is given.
+	Data string `yaml:"data,omitempty"`
+	// Who may use the data folder, as an access list in SDDL; without one the system
+	// and administrators: D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA).
+	DataAccess string `yaml:"data_access,omitempty"`
+	// Folders in the data folder that the hook makes.
+	Folders []string `yaml:"folders,omitempty"`
+	// The product's files as a whole. --payload takes its place. Modes, owners and
+	// capabilities mean nothing on Windows.
+	Payload Payload `yaml:"payload,omitempty"`
+	// What is installed beside the payload: files, trees and empty folders.
+	Contents []Content `yaml:"contents,omitempty"`
+	// The services, in the order in which they are started.
+	Services []WindowsService `yaml:"services,omitempty"`
+	// Values below HKEY_LOCAL_MACHINE.
+	Registry []RegistryValue `yaml:"registry,omitempty"`
+	// Environment variables of the system.
+	Environment []EnvironmentVariable `yaml:"environment,omitempty"`
+	// Help and updates in the list of installed programs, each an address.
+	Help string `yaml:"help,omitempty"`
+	// See help.
+	Update string `yaml:"update,omitempty"`
+	// Where the hook writes what it does: /Windows/Temp/NAME-install.log without one.
+	Log string `yaml:"log,omitempty"`
+}
+
+// A WindowsService is registered with the service control manager, and taken away
+// with the package.
+type WindowsService struct {
+	// The name, such as agentSvc.
+	Name string `yaml:"name"`
+	// The name that people see; the name without one.
+	DisplayName string `yaml:"display_name,omitempty"`
+	// What it is, in one line.
+	Description string `yaml:"description,omitempty"`
+	// Its program, relative to the program folder: bin/agent.exe.
+	Program string `yaml:"program"`
+	// The program's arguments.
+	Args []string `yaml:"args,omitempty"`
+	// When it starts: auto (also without a value) at boot, delayed some time later,
+	// demand when somebody starts it, disabled never.
+	Start ServiceStart `yaml:"start,omitempty"`
+	// Starts when the package has been installed.
+	AtInstall bool `yaml:"at_install,omitempty"`
+	// The account: LocalSystem without one, or NT AUTHORITY\LocalService, …; no
+	// account with a password.
+	Account string `yaml:"account,omitempty"`
+	// Services that have to run before it.
+	Needs []string `yaml:"needs,omitempty"`
+	// How long after its first, second and later failures it is started again:
+	// [1s, 1m]. Without it, it stays down.
+	Restart []Seconds `yaml:"restart,omitempty"`
+}
+
+// A ServiceStart says when a Windows service starts.
+type ServiceStart string
+
+// The start types.
+const (
+	StartAuto     ServiceStart = "auto"
+	StartDelayed  ServiceStart = "delayed"
+	StartDemand   ServiceStart = "demand"
+	StartDisabled ServiceStart = "disabled"
+)
+
+// A RegistryValue is one value below HKEY_LOCAL_MACHINE, in the 64-bit view.
+type RegistryValue struct {
+	// The key: Software\Example\Agent.
+	Key string `yaml:"key"`
+	// The value's name; the key's default value without one.
+	Name string `yaml:"name,omitempty"`
+	// string (also without a type), expand, dword or multi.
+	Type RegistryType `yaml:"type,omitempty"`
+	// The value: of a dword a whole number, of multi with a new line between its
+	// strings. [INSTALLFOLDER] stands for the program folder, with a backslash at its
+	// end, as in all formatted text of Windows Installer.
+	Value string `yaml:"value"`
+}
+
+// A RegistryType is a registry value's.
+type RegistryType string
+
+// The types of registry values.
+const (
+	RegistryString RegistryType = "string"
+	RegistryExpand RegistryType = "expand"
+	RegistryDword  RegistryType = "dword"
+	RegistryMulti  RegistryType = "multi"
+)
+
+// An EnvironmentVariable is one of the system's.
+type EnvironmentVariable struct {
+	// The name.
+	Name string `yaml:"name"`
+	// The value; [INSTALLFOLDER] as in the registry.
+	Value string `yaml:"value"`
+	// set (also without an action) gives it the value, append and prepend add to a
+	// list with semicolons, such as PATH.
+	Action EnvironmentAction `yaml:"action,omitempty"`
+}
+
+// An EnvironmentAction says what becomes of a variable's old value.
+type EnvironmentAction string
+
+// The actions.
+const (
+	EnvironmentSet     EnvironmentAction = "set"
+	EnvironmentAppend  EnvironmentAction = "append"
+	EnvironmentPrepend EnvironmentAction = "prepend"
+)
+
+// Seconds is a span of time.
+type Seconds int
 
 // Relations are dependencies in the format's own syntax. In common, a relation
 // is a name, or a name, an operator and a version (curl >= 7.60), and each

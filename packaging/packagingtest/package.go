@@ -47,7 +47,7 @@ func Noise(seed uint64, n int) []byte {
 // Small is a package with one folder and one file of the given size, in the
 // vocabulary of the format ("rpm", "deb").
 func Small(format, arch string, size int) *packaging.Package {
-	return &packaging.Package{
+	p := &packaging.Package{
 		Name: "small", Version: "1.0", Release: "1", Arch: arch,
 		Summary: "a small package", Description: "It has one file.",
 		License: "Apache-2.0", Maintainer: "Vpkg Tests <tests@example.org>",
@@ -60,6 +60,13 @@ func Small(format, arch string, size int) *packaging.Package {
 			File("/usr/share/small/file", 0o644, Noise(1, size)),
 		},
 	}
+	if format == "msi" {
+		const program = "/Program Files/Small"
+		p.Version, p.Scripts = "1.0.0", nil
+		p.Layout = packaging.Layout{Dir(program, 0o755), File(program+"/file", 0o644, Noise(1, size))}
+		p.Windows = &packaging.Windows{ProductName: "Small", UpgradeCode: "{7A0C7B4E-5C5B-4C2E-9E7B-1D5A0C3B9F10}", Program: program}
+	}
+	return p
 }
 
 // Rich is a package with everything that the format can say, in its vocabulary.
@@ -89,6 +96,8 @@ func Rich(format, arch string) *packaging.Package {
 		richRPM(p)
 	case "deb":
 		richDEB(p)
+	case "msi":
+		richMSI(p)
 	default:
 		p.Relations = []packaging.Relation{{Kind: packaging.Requires, Text: "nftables"}}
 	}
@@ -185,6 +194,54 @@ func richDEB(p *packaging.Package) {
 	p.Members = []packaging.Member{
 		{Name: "hook", Mode: 0o755, Body: Bytes(hook), Size: int64(len(hook))},
 		{Name: "hook-config", Mode: 0o644, Body: Bytes("{}\n"), Size: 3},
+	}
+}
+
+func richMSI(p *packaging.Package) {
+	const program = "/Program Files/Conformance"
+	p.Epoch, p.Version, p.Release, p.Scripts, p.Group = 0, "1.2.3", "4", nil, ""
+	p.Layout = packaging.Layout{
+		Dir(program, 0o755),
+		Dir(program+"/bin", 0o755),
+		File(program+"/bin/service.exe", 0o644, Noise(4, 300_000)),
+		Dir(program+"/empty", 0o755),
+		File(program+"/empty.file", 0o644, nil),
+		Dir(program+"/etc", 0o755),
+		File(program+"/etc/app.conf", 0o644, []byte("key = value\n")),
+		Dir(program+"/lib", 0o755),
+		File(program+"/lib/big", 0o644, bytes.Join([][]byte{Noise(2, 3<<20), bytes.Repeat([]byte("conformance\n"), 1<<20), Noise(3, 3<<20)}, nil)),
+		Dir(program+"/share", 0o755),
+		File(program+"/share/a space, 'quotes' & 100%", 0o644, []byte("odd\n")),
+		File(program+"/share/a space, 'quotes' & 200%", 0o644, []byte("odd\n")),
+		Dir(program+"/share/grüße", 0o755),
+		File(program+"/share/grüße/日本語.txt", 0o644, []byte("unicode\n")),
+		Dir("/ProgramData/Conformance Plugins", 0o755),
+		File("/ProgramData/Conformance Plugins/one.json", 0o644, []byte("{}\n")),
+	}
+	config := &p.Layout[6]
+	config.Config, config.ModTime = packaging.ConfigNoReplace, time.Date(2020, 2, 29, 23, 59, 58, 0, time.UTC)
+	hook := Noise(5, 50_000)
+	p.Windows = &packaging.Windows{
+		ProductName: "Conformance Grüße", UpgradeCode: "{E3A8B5F0-9C7D-4D7A-8F5E-2B6C1D9E0A44}",
+		Program: program, Data: "/ProgramData/Conformance", DataAccess: "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)",
+		Services: []packaging.WindowsService{
+			{
+				Name: "ConformanceSvc", DisplayName: "A service", Description: "It is there.", Program: program + "/bin/service.exe",
+				Arguments: []string{"run", "a b"}, Start: packaging.StartDelayed, Dependencies: []string{"Dnscache", "Tcpip"},
+				Restart: []int{1, 60}, AtInstall: true,
+			},
+			{Name: "ConformanceOther", Program: program + "/bin/service.exe", Start: packaging.StartDemand, Account: `NT AUTHORITY\LocalService`},
+		},
+		Registry: []packaging.RegistryValue{
+			{Key: `Software\Conformance`, Name: "Number", Type: "dword", Value: "42"},
+			{Key: `Software\Conformance`, Name: "Path", Type: "expand", Value: "%windir%;[INSTALLFOLDER]"},
+			{Key: `Software\Conformance`, Name: "List", Type: "multi", Value: "a\nb"},
+			{Key: `Software\Conformance`, Type: "string", Value: "#default"},
+		},
+		Environment: []packaging.EnvironmentVariable{{Name: "PATH", Value: "[INSTALLFOLDER]bin", Action: "append"}, {Name: "CONFORMANCE", Value: "1"}},
+		Hook:        Bytes(hook), HookSize: int64(len(hook)),
+		HelpLink: "https://example.org/help", UpdateLink: "https://example.org/update",
+		Record: packaging.Digest{1, 2, 3},
 	}
 }
 

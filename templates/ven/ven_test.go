@@ -96,7 +96,7 @@ func TestComponents(t *testing.T) {
 func TestResolve(t *testing.T) {
 	m := parse(t)
 	m.Version.Build = "11" // as with --version
-	r := manifest.Resolver{Manifest: m, Programs: func(_ context.Context, name, goarch string) (manifest.Program, error) {
+	r := manifest.Resolver{Manifest: m, Programs: func(_ context.Context, name, _, goarch string) (manifest.Program, error) {
 		b := program(name + " for " + goarch)
 		return manifest.Program{Body: b, Size: int64(len(b)), SHA256: sha256.Sum256([]byte(b))}, nil
 	}}
