@@ -1,0 +1,272 @@
+package msi
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/vpkg/vpkg/packaging"
+)
+
+// Types of custom actions, SDK "Custom Action Types".
+const (
+	fromBinary   = 2      // an executable in the table Binary
+	setProperty  = 51     // a property is given a formatted text
+	ignoreResult = 0x0040 // whatever it returns
+	inScript     = 0x0400 // deferred: runs when the installation script does
+	rollback     = 0x0100 // with inScript: when the script is undone
+	commit       = 0x0200 // with inScript: when the script went well
+	asSystem     = 0x0800 // not as the user
+	hideTarget   = 0x2000 // the log does not show its command line
+)
+
+// What the hook is told: see hooks.FromMSI. A folder ends in a backslash, before
+// which a quotation mark would not end an argument: hence the dots.
+const (
+	hookFolders = ` "INSTALLFOLDER=[INSTALLFOLDER]."`
+	hookData    = ` "DATAFOLDER=[DATAFOLDER]."`
+	hookComes   = ` "Installed=[Installed]" "REINSTALL=[REINSTALL]" "OLDVERSIONFOUND=[OLDVERSIONFOUND]"`
+	hookGoes    = ` "REMOVE=[REMOVE]" "UPGRADINGPRODUCTCODE=[UPGRADINGPRODUCTCODE]" "REMOVEDATA=[REMOVEDATA]"`
+)
+
+// Conditions of a coming and of a going product. An old version that a new one
+// takes the place of is not going.
+const (
+	comes = `NOT REMOVE~="ALL"`
+	goes  = `REMOVE~="ALL" AND NOT UPGRADINGPRODUCTCODE`
+	// pairs is the condition of the activation.
+	pairs = `MANAGEMENT_SERVER AND (ACTIVATION_FILE OR ACTIVATION_CODE) AND ` + comes
+)
+
+// A step is an action of a sequence.
+type step struct {
+	action    string
+	condition string
+	number    int
+}
+
+// A customAction is a row of CustomAction with its place in InstallExecuteSequence.
+type customAction struct {
+	step
+	kind   int
+	source string
+	target string
+	text   string // what people see while it runs; empty means nothing
+}
+
+// hookActions are those that call the hook. What an action does, the one before it
+// takes back when the installation fails.
+func (b *builder) hookActions() []customAction {
+	if b.p.Windows.Hook == nil {
+		return nil
+	}
+	folders := hookFolders
+	if b.p.Windows.Data != "" {
+		folders += hookData
+	}
+	call := func(number int, name, phase, args, condition string, kind int, text string) customAction {
+		return customAction{step{name, condition, number}, fromBinary | inScript | asSystem | kind, hookKey, phase + " --format msi --" + folders + args, text}
+	}
+	const back = rollback | ignoreResult
+	return []customAction{
+		call(1519, "HookPreInstallRollback", "pre-install", hookComes+" ROLLBACK=1", comes, back, ""),
+		call(1520, "HookPreInstall", "pre-install", hookComes, comes, 0, "Looking at this host"),
+		call(1849, "HookPreRemoveRollback", "pre-remove", hookGoes+" ROLLBACK=1", goes, back, ""),
+		call(1850, "HookPreRemove", "pre-remove", hookGoes, goes, ignoreResult, "Taking leave of this host"),
+		call(3649, "HookPostRemoveRollback", "post-remove", hookGoes+" ROLLBACK=1", goes, back, ""),
+		call(3650, "HookPostRemove", "post-remove", hookGoes, goes, ignoreResult, "Clearing up"),
+		call(5859, "HookPostInstallRollback", "post-install", hookComes+" ROLLBACK=1", comes, back, ""),
+		call(5860, "HookPostInstall", "post-install", hookComes, comes, 0, "Setting up [ProductName]"),
+		call(5950, "HookActivate", "activate", ` "MANAGEMENT_SERVER=[MANAGEMENT_SERVER]" "ACTIVATION_FILE=[ACTIVATION_FILE]" "ACTIVATION_CODE=[ACTIVATION_CODE]"`,
+			pairs, ignoreResult|hideTarget, "Activating"),
+		call(6580, "HookCommit", "post-install", hookComes+" COMMIT=1", comes, commit|ignoreResult, ""),
+		call(6590, "HookCommitRemove", "post-remove", hookGoes+" COMMIT=1", goes, commit|ignoreResult, ""),
+	}
+}
+
+// propertyActions set properties before and after folders are known. One of an
+// installed product that the command line does not name stays what it was.
+func (b *builder) propertyActions() []customAction {
+	set := func(number int, name, value, condition string) customAction {
+		return customAction{step{"Set" + name, condition, number}, setProperty, name, value, ""}
+	}
+	as := []customAction{
+		set(51, programFolder, "[OLDINSTALLFOLDER]", "OLDINSTALLFOLDER AND NOT INSTALLFOLDER"),
+		set(1010, "ARPINSTALLLOCATION", "[INSTALLFOLDER]", ""),
+	}
+	if b.p.Windows.Data != "" {
+		as = append(as, set(52, dataFolder, "[OLDDATAFOLDER]", "OLDDATAFOLDER AND NOT DATAFOLDER"))
+	}
+	return as
+}
+
+func (b *builder) actions() {
+	if b.p.Windows.Hook != nil {
+		b.db.Add("Binary", hookKey, true)
+	}
+	for _, a := range append(b.propertyActions(), b.hookActions()...) {
+		b.db.Add("CustomAction", a.action, a.kind, a.source, a.target, nil)
+		if a.text != "" {
+			b.db.Add("ActionText", a.action, a.text, nil)
+		}
+	}
+}
+
+// The standard actions, with the numbers that the SDK recommends. An upgrade takes
+// the old version away right after the installation has begun, within the
+// transaction: so files need no rules about which version is newer, and a failed
+// installation brings the old version back.
+var executeSequence = []step{
+	{"FindRelatedProducts", "", 25},
+	{"AppSearch", "", 50},
+	{"LaunchConditions", "", 100},
+	{"ValidateProductID", "", 700},
+	{"CostInitialize", "", 800},
+	{"FileCost", "", 900},
+	{"CostFinalize", "", 1000},
+	{"MigrateFeatureStates", "", 1200},
+	{"InstallValidate", "", 1400},
+	{"InstallInitialize", "", 1500},
+	{"RemoveExistingProducts", "", 1501},
+	{"ProcessComponents", "", 1600},
+	{"UnpublishFeatures", "", 1800},
+	{"StopServices", "VersionNT", 1900},
+	{"DeleteServices", "VersionNT", 2000},
+	{"RemoveRegistryValues", "", 2600},
+	{"RemoveEnvironmentStrings", "", 3300},
+	{"RemoveFiles", "", 3500},
+	{"RemoveFolders", "", 3600},
+	{"CreateFolders", "", 3700},
+	{"InstallFiles", "", 4000},
+	{"WriteRegistryValues", "", 5000},
+	{"WriteEnvironmentStrings", "", 5200},
+	{"InstallServices", "VersionNT", 5800},
+	{"MsiConfigureServices", "VersionNT", 5850},
+	{"StartServices", "VersionNT", 5900},
+	{"RegisterUser", "", 6000},
+	{"RegisterProduct", "", 6100},
+	{"PublishFeatures", "", 6300},
+	{"PublishProduct", "", 6400},
+	{"InstallFinalize", "", 6600},
+}
+
+// The other sequences: with a user interface, for an administrator's image, and for
+// an advertisement.
+var (
+	interfaceSequence = []step{
+		{"FindRelatedProducts", "", 25},
+		{"AppSearch", "", 50},
+		{"LaunchConditions", "", 100},
+		{"ValidateProductID", "", 700},
+		{"CostInitialize", "", 800},
+		{"FileCost", "", 900},
+		{"CostFinalize", "", 1000},
+		{"MigrateFeatureStates", "", 1200},
+		{"ExecuteAction", "", 1300},
+	}
+	adminSequence = []step{
+		{"CostInitialize", "", 800},
+		{"FileCost", "", 900},
+		{"CostFinalize", "", 1000},
+		{"InstallValidate", "", 1400},
+		{"InstallInitialize", "", 1500},
+		{"InstallAdminPackage", "", 3900},
+		{"InstallFiles", "", 4000},
+		{"InstallFinalize", "", 6600},
+	}
+	adminInterfaceSequence = []step{
+		{"CostInitialize", "", 800},
+		{"FileCost", "", 900},
+		{"CostFinalize", "", 1000},
+		{"ExecuteAction", "", 1300},
+	}
+	advertiseSequence = []step{
+		{"CostInitialize", "", 800},
+		{"CostFinalize", "", 1000},
+		{"InstallValidate", "", 1400},
+		{"InstallInitialize", "", 1500},
+		{"PublishFeatures", "", 6300},
+		{"PublishProduct", "", 6400},
+		{"InstallFinalize", "", 6600},
+	}
+)
+
+func (b *builder) sequences() {
+	add := func(table string, steps []step) {
+		for _, s := range steps {
+			b.db.Add(table, s.action, s.condition, s.number)
+		}
+	}
+	add("InstallExecuteSequence", executeSequence)
+	add("InstallUISequence", interfaceSequence)
+	add("AdminExecuteSequence", adminSequence)
+	add("AdminUISequence", adminInterfaceSequence)
+	add("AdvtExecuteSequence", advertiseSequence)
+	for _, a := range b.propertyActions() {
+		add("InstallExecuteSequence", []step{a.step})
+		add("InstallUISequence", []step{a.step})
+	}
+	for _, a := range b.hookActions() {
+		add("InstallExecuteSequence", []step{a.step})
+	}
+}
+
+// hookKey is the hook's key in the table Binary.
+const hookKey = "hook"
+
+// The properties that a user sets on the command line of msiexec. Those that are
+// secret stay out of logs.
+var (
+	publicProperties = []string{programFolder, dataFolder, "MANAGEMENT_SERVER", "ACTIVATION_FILE", "ACTIVATION_CODE", "REMOVEDATA"}
+	hiddenProperties = []string{"ACTIVATION_CODE", "HookActivate"}
+)
+
+// Properties of vpkg's own, which say what Windows Installer has no place for.
+const (
+	nameProperty        = "VpkgName"
+	buildProperty       = "VpkgBuild"
+	licenseProperty     = "VpkgLicense"
+	descriptionProperty = "VpkgDescription"
+	maintainerProperty  = "ARPCONTACT"
+	programProperty     = "VpkgProgramFolder"
+	recordProperty      = "VpkgLayoutSha256"
+)
+
+func (b *builder) properties() {
+	p, w := b.p, b.p.Windows
+	record := ""
+	if !w.Record.IsZero() {
+		record = w.Record.String()
+	}
+	for _, v := range []struct{ name, value string }{
+		{"ProductName", w.ProductName},
+		{"ProductCode", b.ids.product(p)},
+		{"ProductVersion", p.Version},
+		{"ProductLanguage", fmt.Sprint(language)},
+		{"Manufacturer", manufacturer(p)},
+		{"UpgradeCode", w.UpgradeCode},
+		{"ALLUSERS", "1"},                       // for the machine, not for a user
+		{"ARPNOMODIFY", "1"},                    // there are no features to choose from
+		{"REBOOT", "ReallySuppress"},            // 3010 says that one is needed
+		{"MSIRESTARTMANAGERCONTROL", "Disable"}, // services are stopped by name
+		{"ARPCOMMENTS", p.Summary},
+		{maintainerProperty, p.Maintainer},
+		{"ARPURLINFOABOUT", p.Homepage},
+		{"ARPHELPLINK", w.HelpLink},
+		{"ARPURLUPDATEINFO", w.UpdateLink},
+		{"SecureCustomProperties", list(append(publicProperties, searched(w)...), "OLDVERSIONFOUND", "NEWERVERSIONFOUND")},
+		{"MsiHiddenProperties", list(hiddenProperties)},
+		{nameProperty, p.Name},
+		{buildProperty, p.Release},
+		{licenseProperty, p.License},
+		{descriptionProperty, p.Description},
+		{programProperty, w.Program},
+		{recordProperty, record},
+	} {
+		if v.value != "" { // a row without a value is not allowed
+			b.db.Add("Property", v.name, v.value)
+		}
+	}
+}
+
+// manufacturer is who stands beside the product in the list of programs.
+func manufacturer(p *packaging.Package) string { return cmp.Or(p.Vendor, p.Maintainer, p.Name) }

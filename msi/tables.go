@@ -1,0 +1,251 @@
+package msi
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/vpkg/vpkg/msi/internal/msidb"
+	"github.com/vpkg/vpkg/packaging"
+)
+
+// feature is the only one: a package is installed as a whole.
+const feature = "Complete"
+
+// Attributes of a component, SDK "Component table".
+const (
+	registryKeyPath = 0x004 // KeyPath is a row of Registry
+	permanent       = 0x010 // stays when the product is removed
+	neverOverwrite  = 0x080 // what is there stays as it is
+	component64     = 0x100 // 64-bit folders and registry
+)
+
+// A builder makes the tables of a package.
+type builder struct {
+	p       *packaging.Package
+	db      *msidb.Database
+	ids     identities
+	folders map[string]string // keys of Directory by path
+	short   shortNames
+	// programs are the keys of the components of executables, by path.
+	programs map[string]string
+}
+
+// A fileFact is what is known of a file only once it was read.
+type fileFact struct {
+	version   string // "1.2.3.4" of a program that has one; empty for other files
+	languages string // "1033"
+	md5       [16]byte
+}
+
+// tables makes everything of a package's database but what depends on its
+// cabinets. files lists the layout's files in the order in which cabinets have
+// them, and facts what was found out about each.
+func tables(p *packaging.Package, files []*packaging.Entry, facts []fileFact) (*msidb.Database, error) {
+	ids, err := newIdentities(p)
+	if err != nil {
+		return nil, err
+	}
+	b := &builder{
+		p: p, db: &msidb.Database{}, ids: ids, folders: make(map[string]string),
+		short: newShortNames(p.Layout), programs: make(map[string]string),
+	}
+	b.db.Add("Feature", feature, nil, p.Windows.ProductName, nil, 2, 1, b.folder(p.Windows.Program), 0)
+	for i, e := range files {
+		b.file(i, e, facts[i])
+	}
+	b.emptyFolders()
+	b.data()
+	b.services()
+	b.registry()
+	b.environment()
+	b.properties()
+	b.search()
+	b.upgrade()
+	b.conditions()
+	b.actions()
+	b.sequences()
+	return b.db, nil
+}
+
+// component adds a component, whose identity is its target, and gives its key.
+func (b *builder) component(kind, target, folder, keyPath string, attributes int) string {
+	k := key("c", kind+target)
+	b.db.Add("Component", k, b.ids.component(kind+target), folder, attributes|component64, nil, keyPath)
+	b.db.Add("FeatureComponents", feature, k)
+	return k
+}
+
+// file adds a file as a component of its own.
+func (b *builder) file(i int, e *packaging.Entry, f fileFact) {
+	k, attributes := key("f", e.Path), 0
+	if e.Config == packaging.ConfigNoReplace {
+		attributes = neverOverwrite | permanent
+	}
+	c := b.component("", e.Path, b.folder(path.Dir(e.Path)), k, attributes)
+	b.programs[e.Path] = c
+	const vital = 0x200 // an installation without the file fails
+	b.db.Add("File", k, c, b.short.fileName(e.Path), int(e.Size), f.version, f.languages, vital, i+1)
+	if f.version == "" { // a file with a version is compared by it alone
+		b.db.Add("MsiFileHash", k, 0, part(f.md5, 0), part(f.md5, 1), part(f.md5, 2), part(f.md5, 3))
+	}
+}
+
+// part is the n-th number of an MD5 sum, as MsiGetFileHash gives it.
+func part(sum [16]byte, n int) int {
+	s := sum[4*n:]
+	return int(int32(uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24)) //nolint:gosec // the bits
+}
+
+// emptyFolders has folders made in which there is nothing.
+func (b *builder) emptyFolders() {
+	for i := range b.p.Layout {
+		e := &b.p.Layout[i]
+		if !e.Mode.IsDir() || i+1 < len(b.p.Layout) && within(b.p.Layout[i+1].Path, e.Path) {
+			continue
+		}
+		d := b.folder(e.Path)
+		b.db.Add("CreateFolder", d, b.component("", e.Path+"/", d, "", 0))
+	}
+}
+
+// data has the data folder made, with its access list. It stays: what is in it is
+// not the package's.
+func (b *builder) data() {
+	w := b.p.Windows
+	if w.Data == "" {
+		return
+	}
+	d := b.folder(w.Data)
+	b.db.Add("CreateFolder", d, b.component("", w.Data+"/", d, "", permanent))
+	if w.DataAccess != "" {
+		b.db.Add("MsiLockPermissionsEx", "data_access", d, "CreateFolder", w.DataAccess, nil)
+	}
+}
+
+// stateKey is the key in which every product of vpkg says what is installed where.
+func stateKey(name string) string { return `Software\vpkg\` + name }
+
+// registry adds the product's values and vpkg's own. Each is a component, so that
+// none has another one's identity when there are more of them.
+func (b *builder) registry() {
+	p := b.p
+	own := stateKey(p.Name)
+	values := []packaging.RegistryValue{
+		{Key: own, Name: "InstallFolder", Type: "string", Value: "[" + programFolder + "]"},
+		{Key: own, Name: "Version", Type: "string", Value: p.Version},
+		{Key: own, Name: "Build", Type: "string", Value: p.Release},
+		{Key: own, Name: "ProductCode", Type: "string", Value: "[ProductCode]"},
+	}
+	if p.Windows.Data != "" {
+		values = append(values, packaging.RegistryValue{Key: own, Name: "DataFolder", Type: "string", Value: "[" + dataFolder + "]"})
+	}
+	for _, v := range append(values, p.Windows.Registry...) {
+		const localMachine = 2
+		target := v.Key + "|" + v.Name
+		k := key("r", target)
+		c := b.component("registry|", target, programFolder, k, registryKeyPath)
+		b.db.Add("Registry", k, localMachine, v.Key, v.Name, registryText(v), c)
+	}
+}
+
+// registryText gives a value in the form of the column Registry.Value, whose first
+// characters say its type.
+func registryText(v packaging.RegistryValue) string {
+	switch v.Type {
+	case "dword":
+		return "#" + v.Value
+	case "expand":
+		return "#%" + v.Value
+	case "multi":
+		return "[~]" + strings.Join(strings.Split(strings.TrimSuffix(v.Value, "\n"), "\n"), "[~]") + "[~]"
+	}
+	if strings.HasPrefix(v.Value, "#") {
+		return "#" + v.Value
+	}
+	return v.Value
+}
+
+func (b *builder) environment() {
+	for _, v := range b.p.Windows.Environment {
+		value := v.Value
+		switch v.Action {
+		case "append":
+			value = "[~];" + v.Value
+		case "prepend":
+			value = v.Value + ";[~]"
+		}
+		c := b.component("environment|", v.Name+"|"+v.Value, programFolder, "", 0)
+		b.db.Add("CreateFolder", programFolder, c) // a component without a file needs its folder
+		// =: set at installation, -: take away at removal, *: of the system
+		b.db.Add("Environment", key("e", v.Name+"|"+v.Value), "=-*"+v.Name, value, c)
+	}
+}
+
+// Services' numbers, SDK "ServiceInstall table" and "ServiceControl table".
+const (
+	ownProcess    = 0x10
+	errorNormal   = 0x1
+	errorVital    = 0x8000 // an installation without the service fails
+	startInstall  = 0x01
+	stopInstall   = 0x02
+	stopUninstall = 0x20
+	deleteService = 0x80
+
+	configInstall   = 1 // MsiServiceConfig's Event
+	configReinstall = 4
+	configDelayed   = 3 // SERVICE_CONFIG_DELAYED_AUTO_START
+	configNonCrash  = 4 // SERVICE_CONFIG_FAILURE_ACTIONS_FLAG: an exit with an error is a failure too
+)
+
+func (b *builder) services() {
+	for _, s := range b.p.Windows.Services {
+		k, c := key("s", s.Name), b.programs[s.Program]
+		start := map[packaging.ServiceStart]int{
+			packaging.StartAuto: 2, packaging.StartDelayed: 2, packaging.StartDemand: 3, packaging.StartDisabled: 4,
+		}[s.Start]
+		var needs string
+		for _, n := range s.Dependencies {
+			needs += n + "[~]"
+		}
+		if needs != "" {
+			needs += "[~]"
+		}
+		b.db.Add("ServiceInstall", k, s.Name, cmp.Or(s.DisplayName, s.Name), ownProcess, start, errorNormal|errorVital,
+			nil, needs, s.Account, nil, commandLine(s.Arguments), c, s.Description)
+		event := stopInstall | stopUninstall | deleteService
+		if s.AtInstall {
+			event |= startInstall
+		}
+		const wait = 1
+		b.db.Add("ServiceControl", k, s.Name, event, nil, wait, c)
+		const event5 = configInstall | configReinstall
+		if s.Start == packaging.StartDelayed {
+			b.db.Add("MsiServiceConfig", k+".delayed", s.Name, event5, configDelayed, "1", c)
+		}
+		if len(s.Restart) > 0 {
+			b.db.Add("MsiServiceConfig", k+".failures", s.Name, event5, configNonCrash, "1", c)
+			const day = 24 * 60 * 60
+			actions, delays := make([]string, len(s.Restart)), make([]string, len(s.Restart))
+			for i, seconds := range s.Restart {
+				actions[i], delays[i] = "1", fmt.Sprint(seconds*1000) // SC_ACTION_RESTART, milliseconds
+			}
+			b.db.Add("MsiServiceConfigFailureActions", k, s.Name, event5, day, nil, nil,
+				strings.Join(actions, "[~]"), strings.Join(delays, "[~]"), c)
+		}
+	}
+}
+
+// commandLine joins arguments as CommandLineToArgvW splits them. None has a
+// quotation mark or ends in a backslash: see validate.
+func commandLine(args []string) string {
+	var quoted []string
+	for _, a := range args {
+		if a == "" || strings.ContainsAny(a, " \t") {
+			a = `"` + a + `"`
+		}
+		quoted = append(quoted, a)
+	}
+	return strings.Join(quoted, " ")
+}
