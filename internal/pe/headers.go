@@ -97,9 +97,10 @@ func ReadHeaders(r io.Reader) (*Headers, error) {
 	}
 	le := binary.LittleEndian
 	lfanew := le.Uint32(h.Raw[60:])
-	// MZ alone is a program of MS-DOS. One that overlaps its DOS header is allowed
-	// by the loader and made by nobody but those who play with the format.
-	if string(h.Raw[:2]) != "MZ" || lfanew < dosHeaderSize || lfanew > maxHeaders {
+	// MZ alone is a program of MS-DOS. Headers that overlap that for DOS are allowed
+	// by the loader and made by nobody but those who play with the format; odd
+	// places are not allowed.
+	if string(h.Raw[:2]) != "MZ" || lfanew < dosHeaderSize || lfanew > maxHeaders || lfanew%4 != 0 {
 		return nil, ErrNotPE
 	}
 	h.coff = int(lfanew)
