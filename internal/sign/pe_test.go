@@ -144,7 +144,7 @@ func TestVerifyForeign(t *testing.T) {
 // in the checksum, which no signature covers.
 func TestVerifyPETampered(t *testing.T) {
 	p := newPKI(t)
-	signed := signPE(t, p.authenticode(p.ecdsa), newProgram(t))
+	signed := signPE(t, p.authenticode(p.rsa), newProgram(t))
 	h, err := pe.ReadHeaders(bytes.NewReader(signed))
 	if err != nil {
 		t.Fatal(err)
@@ -198,7 +198,7 @@ func TestVerifyPETampered(t *testing.T) {
 		}, ErrUnsigned},
 		{"of another program", func(b []byte) []byte {
 			other := append(newProgram(t), "another"...)
-			other = signPE(t, p.authenticode(p.ecdsa), other)
+			other = signPE(t, p.authenticode(p.rsa), other)
 			at := len(other) - int(size)
 			return append(other[:at], b[offset:]...)
 		}, ErrChanged},
