@@ -18,8 +18,8 @@ const maxEntries = 1 << 17
 type Reader struct {
 	Root    Root
 	Version int // 3 or 4
-	// Streams are those of the root in the order of its directory, and can be read by
-	// several goroutines at once.
+	// Streams are those of the root, in the order in which a directory must have them.
+	// They can be read by several goroutines at once.
 	Streams []Stream
 	// Storages are the names of the root's storages, which are not read.
 	Storages [][]uint16
@@ -287,11 +287,13 @@ func (f *file) walk(out *Reader, dir []byte, top uint32) error {
 			return fmt.Errorf("directory entry %d: type %d", last.n, last.e.kind)
 		}
 	}
-	return f.checkOrder(out)
+	return sortNames(out)
 }
 
-// checkOrder refuses a directory with a name twice.
-func (f *file) checkOrder(out *Reader) error {
+// sortNames sorts the streams, which not every writer does, and refuses a directory
+// with a name twice.
+func sortNames(out *Reader) error {
+	slices.SortFunc(out.Streams, func(a, b Stream) int { return compareNames(a.Name, b.Name) })
 	names := slices.Clone(out.Storages)
 	for _, s := range out.Streams {
 		names = append(names, s.Name)
