@@ -20,7 +20,7 @@ const maxKeyFile = 16 << 20
 // Load reads a key and its certificates from a file: PEM, with a key in the form of
 // PKCS #8, PKCS #1 or SEC 1, or PKCS #12 (PFX). With PEM the certificates may be in
 // another file, certFile, or in the same if it is empty. The passphrase is that of
-// the PKCS #12 file. Certificates that are no part of the key's chain are left out.
+// PKCS #12 and of an encrypted key in PKCS #8. Certificates that are no part of the key's chain are left out.
 func Load(file, certFile string, passphrase []byte) (*Authenticode, error) {
 	a, err := load(file, certFile, passphrase)
 	if err != nil {
@@ -37,7 +37,7 @@ func load(file, certFile string, passphrase []byte) (*Authenticode, error) {
 	var key any
 	var certs []*x509.Certificate
 	if isPEM(b) {
-		if key, certs, err = parsePEM(b); err != nil {
+		if key, certs, err = parsePEM(b, passphrase); err != nil {
 			return nil, err
 		}
 	} else {
@@ -45,7 +45,7 @@ func load(file, certFile string, passphrase []byte) (*Authenticode, error) {
 		key, cert, certs, err = pkcs12.DecodeChain(b, string(passphrase))
 		switch {
 		case errors.Is(err, pkcs12.ErrIncorrectPassword):
-			return nil, errors.New("its passphrase is another")
+			return nil, errPassphrase
 		case err != nil:
 			return nil, fmt.Errorf("it is neither PEM nor PKCS #12: %w", err)
 		}
@@ -92,7 +92,14 @@ func readCertificates(file string) ([]*x509.Certificate, error) {
 	}
 	var certs []*x509.Certificate
 	if isPEM(b) {
-		_, certs, err = parsePEM(b)
+		for block, rest := pem.Decode(b); block != nil && err == nil; block, rest = pem.Decode(rest) {
+			if block.Type != "CERTIFICATE" {
+				continue // the key may be there too
+			}
+			var c *x509.Certificate
+			c, err = x509.ParseCertificate(block.Bytes)
+			certs = append(certs, c)
+		}
 	} else {
 		certs, err = x509.ParseCertificates(b)
 	}
@@ -118,13 +125,12 @@ func readFile(name string) ([]byte, error) {
 func isPEM(b []byte) bool { return bytes.Contains(b, []byte("-----BEGIN ")) }
 
 // parsePEM gives the key, nil if there is none, and the certificates.
-func parsePEM(b []byte) (key any, certs []*x509.Certificate, err error) {
+func parsePEM(b, passphrase []byte) (key any, certs []*x509.Certificate, err error) {
 	for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
 		var k any
 		switch {
-		case block.Type == "ENCRYPTED PRIVATE KEY", block.Headers["DEK-Info"] != "":
-			return nil, nil, errors.New("a PEM key with a passphrase is not supported: " +
-				"openssl pkcs12 -export makes a PFX file of it, which may have one")
+		case block.Headers["DEK-Info"] != "": // of OpenSSL before 1.0
+			return nil, nil, errEncryption
 		case block.Type == "CERTIFICATE":
 			c, err := x509.ParseCertificate(block.Bytes)
 			if err != nil {
@@ -133,6 +139,8 @@ func parsePEM(b []byte) (key any, certs []*x509.Certificate, err error) {
 			certs = append(certs, c)
 		case block.Type == "PRIVATE KEY":
 			k, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+		case block.Type == "ENCRYPTED PRIVATE KEY":
+			k, err = parseEncrypted(block.Bytes, passphrase)
 		case block.Type == "RSA PRIVATE KEY":
 			k, err = x509.ParsePKCS1PrivateKey(block.Bytes)
 		case block.Type == "EC PRIVATE KEY":
@@ -150,6 +158,19 @@ func parsePEM(b []byte) (key any, certs []*x509.Certificate, err error) {
 		}
 	}
 	return key, certs, nil
+}
+
+func parseEncrypted(der, passphrase []byte) (any, error) {
+	der, err := decryptKey(der, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	key, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		// One in 256 wrong passphrases ends in what looks like the right filling.
+		return nil, errPassphrase
+	}
+	return key, nil
 }
 
 // chain gives a certificate and those of its issuers that are among others.

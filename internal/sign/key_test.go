@@ -79,7 +79,7 @@ func TestLoad(t *testing.T) {
 		{"another's certificate", file("x2.pem", keyPEM(t, rsaKey), certPEM(p.ecdsa.cert)), "", "", "is for another key"},
 		{"use", file("x3.pem", keyPEM(t, rsaKey), certPEM(p.forServer.cert)), "", "", "not one for code signing"},
 		{"two keys", file("x4.pem", pkcs1, sec1, certs), "", "", "more than one"},
-		{"encrypted", file("x5.pem", block("ENCRYPTED PRIVATE KEY", []byte("x"), nil)), "", "", "openssl pkcs12"},
+		{"encrypted", file("x5.pem", block("ENCRYPTED PRIVATE KEY", []byte("x"), nil)), "", "", "encrypted key is broken"},
 		{"other file", file("x6", []byte("hello")), "", "", "neither PEM nor PKCS #12"},
 		{"absent", filepath.Join(dir, "absent"), "", "", "no such file"},
 		{"absent certificate", file("x7.pem", pkcs1), filepath.Join(dir, "absent"), "", "its certificate"},
@@ -112,6 +112,42 @@ func TestLoadOpenSSL(t *testing.T) {
 		}
 		if len(a.Chain) != 2 {
 			t.Errorf("%q: chain of %d", args, len(a.Chain))
+		}
+	}
+}
+
+// TestLoadEncrypted reads encrypted PEM keys as OpenSSL writes them.
+func TestLoadEncrypted(t *testing.T) {
+	need(t, "openssl")
+	p := newPKI(t)
+	dir := t.TempDir()
+	key := writeFile(t, filepath.Join(dir, "key.pem"), keyPEM(t, p.rsa.key))
+	cert := writeFile(t, filepath.Join(dir, "cert.pem"), certPEM(p.rsa.cert, p.middle))
+	for _, test := range []struct {
+		args []string
+		want string // of the error
+	}{
+		{[]string{"pkcs8", "-topk8"}, ""},
+		{[]string{"pkcs8", "-topk8", "-v2", "aes-128-cbc", "-v2prf", "hmacWithSHA1"}, ""},
+		{[]string{"pkcs8", "-topk8", "-v2", "aes-192-cbc", "-v2prf", "hmacWithSHA512", "-iter", "10000"}, ""},
+		{[]string{"pkcs8", "-topk8", "-v1", "PBE-SHA1-3DES"}, "openssl pkcs8"},
+		{[]string{"pkcs8", "-topk8", "-v2", "des3"}, "openssl pkcs8"},
+		{[]string{"pkcs8", "-topk8", "-scrypt"}, "openssl pkcs8"},
+		{[]string{"rsa", "-aes256", "-traditional"}, "openssl pkcs8"},
+	} {
+		out := filepath.Join(dir, "out.pem")
+		output(t, "openssl", append(test.args, "-in", key, "-passout", "pass:secret", "-out", out)...)
+		_, err := Load(out, cert, []byte("secret"))
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%q: error %v, want %q", test.args, err, test.want)
+		}
+		if test.want > "" {
+			continue
+		}
+		for _, wrong := range []string{"", "Secret"} {
+			if _, err := Load(out, cert, []byte(wrong)); err == nil || !strings.Contains(err.Error(), "passphrase") {
+				t.Errorf("%q with passphrase %q: %v", test.args, wrong, err)
+			}
 		}
 	}
 }
