@@ -25,6 +25,7 @@ const (
 	hookFolders = ` "INSTALLFOLDER=[INSTALLFOLDER]."`
 	hookData    = ` "DATAFOLDER=[DATAFOLDER]."`
 	hookComes   = ` "Installed=[Installed]" "REINSTALL=[REINSTALL]" "OLDVERSIONFOUND=[OLDVERSIONFOUND]"`
+	hookPairs   = ` "MANAGEMENT_SERVER=[MANAGEMENT_SERVER]" "ACTIVATION_FILE=[ACTIVATION_FILE]" "ACTIVATION_CODE=[ACTIVATION_CODE]"`
 	hookGoes    = ` "REMOVE=[REMOVE]" "UPGRADINGPRODUCTCODE=[UPGRADINGPRODUCTCODE]" "REMOVEDATA=[REMOVEDATA]"`
 )
 
@@ -76,8 +77,8 @@ func (b *builder) hookActions() []customAction {
 		call(3650, "HookPostRemove", "post-remove", hookGoes, goes, ignoreResult, "Clearing up"),
 		call(5859, "HookPostInstallRollback", "post-install", hookComes+" ROLLBACK=1", comes, back, ""),
 		call(5860, "HookPostInstall", "post-install", hookComes, comes, 0, "Setting up [ProductName]"),
-		call(5950, "HookActivate", "activate", ` "MANAGEMENT_SERVER=[MANAGEMENT_SERVER]" "ACTIVATION_FILE=[ACTIVATION_FILE]" "ACTIVATION_CODE=[ACTIVATION_CODE]"`,
-			pairs, ignoreResult|hideTarget, "Activating"),
+		call(5949, "HookActivateRollback", "activate", " ROLLBACK=1", pairs, back, ""),
+		call(5950, "HookActivate", "activate", hookPairs, pairs, ignoreResult|hideTarget, "Activating"),
 		call(6580, "HookCommit", "post-install", hookComes+" COMMIT=1", comes, commit|ignoreResult, ""),
 		call(6590, "HookCommitRemove", "post-remove", hookGoes+" COMMIT=1", goes, commit|ignoreResult, ""),
 	}

@@ -21,7 +21,7 @@ func key(kind, target string) string {
 			return r
 		}
 		return '_'
-	}, path.Base(target))
+	}, target[strings.LastIndexAny(strings.TrimRight(target, `/`), `/\`)+1:])
 	const most = 32
 	if len(name) > most {
 		name = name[len(name)-most:]

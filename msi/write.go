@@ -173,10 +173,12 @@ func (r *hashingReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// A spool has the cabinets until they are written.
+// A spool has the cabinets until they are written. Where the system lets an open
+// file be removed, nothing of it is left whatever ends the program.
 type spool struct {
 	dir   string
 	files []*os.File
+	names []string // of those that are still there
 }
 
 func (s *spool) create(int) (io.WriteSeeker, error) {
@@ -185,6 +187,9 @@ func (s *spool) create(int) (io.WriteSeeker, error) {
 		return nil, err
 	}
 	s.files = append(s.files, f)
+	if os.Remove(f.Name()) != nil {
+		s.names = append(s.names, f.Name())
+	}
 	return f, nil
 }
 
@@ -195,7 +200,10 @@ func (s *spool) opener(n int, size int64) func() (io.ReadCloser, error) {
 func (s *spool) close() error {
 	var errs []error
 	for _, f := range s.files {
-		errs = append(errs, f.Close(), os.Remove(f.Name()))
+		errs = append(errs, f.Close())
+	}
+	for _, name := range s.names {
+		errs = append(errs, os.Remove(name))
 	}
 	return errors.Join(errs...)
 }

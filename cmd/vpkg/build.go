@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,8 @@ import (
 	"github.com/vpkg/vpkg/internal/dist"
 	"github.com/vpkg/vpkg/internal/programs"
 	"github.com/vpkg/vpkg/internal/progress"
+	"github.com/vpkg/vpkg/internal/sign"
+	"github.com/vpkg/vpkg/msi"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/manifest"
 	"github.com/vpkg/vpkg/packaging/payload"
@@ -39,6 +42,7 @@ type buildOptions struct {
 	compression string
 	bundle      bool
 	json        bool
+	sign        signOptions
 }
 
 func buildCommand() *cobra.Command {
@@ -77,7 +81,11 @@ compressed once is not compressed again.`,
 	f.IntVarP(&o.jobs, "jobs", "j", runtime.GOMAXPROCS(0), "how many `N` pieces are compressed at once")
 	f.BoolVar(&o.noCache, "no-cache", false, "keep compressed pieces for this run only")
 	f.Int64Var(&o.cacheLimit, "cache-limit", 8000, "how many `MB` of compressed pieces are kept; those longest unused go first")
-	f.StringVar(&o.compression, "compression", "", "`CODEC`[:LEVEL] of the payload: zstd, gzip, xz or none")
+	f.StringVar(&o.compression, "compression", "", "`CODEC`[:LEVEL] of the payload: zstd, gzip, xz or none; mszip for Windows")
+	f.StringVar(&o.sign.key, "sign-key", "", "sign Windows packages and their programs with the key in `FILE`, PEM or PFX;\nthe passphrase of a PFX is in "+passphraseVariable)
+	f.StringVar(&o.sign.cert, "sign-cert", "", "the key's certificates, if they are in another `FILE`")
+	f.StringVar(&o.sign.command, "sign-command", "", "in place of a key, a `COMMAND` that reads a SHA-256 digest and writes a signature")
+	f.StringVar(&o.sign.timestamp, "sign-timestamp", "", "the `URL` of an RFC 3161 server that puts the time into signatures")
 	f.BoolVar(&o.bundle, "bundle", false, "also write one .tar.bz2 of the packages")
 	f.BoolVar(&o.json, "json", false, "write what was built as JSON")
 	for flag, values := range map[string]func() []string{"os": osValues, "arch": archValues, "compression": codecValues} {
@@ -93,7 +101,7 @@ compressed once is not compressed again.`,
 
 func osValues() []string    { return append(manifest.Labels(), "all") }
 func archValues() []string  { return []string{"x86_64", "aarch64", "ppc64le", "s390x", "all"} }
-func codecValues() []string { return []string{"zstd", "gzip", "xz", "none"} }
+func codecValues() []string { return []string{"zstd", "gzip", "xz", "mszip", "none"} }
 
 func (o *buildOptions) run(ctx context.Context, stdout io.Writer) (err error) {
 	// Buffers are reused; a small heap is worth more than a little less collecting.
@@ -107,14 +115,18 @@ func (o *buildOptions) run(ctx context.Context, stdout io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cleanup()) }()
-	src, err := o.source(cache)
+	signer, err := o.sign.signer()
+	if err != nil {
+		return err
+	}
+	src, err := o.source(cache, signer)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, src.close()) }()
-	targets, err := manifest.Select(o.os, src.arch)
+	targets, err := o.targets(src)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	store, err := o.store(cache)
 	if err != nil {
@@ -122,7 +134,7 @@ func (o *buildOptions) run(ctx context.Context, stdout io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 
-	jobs, err := o.resolve(ctx, src, store, targets)
+	jobs, err := o.resolve(ctx, src, store, signer, targets)
 	if err != nil {
 		return err
 	}
@@ -160,10 +172,27 @@ type source struct {
 	close   func() error
 	version string   // of all packages; empty means the first one's
 	arch    []string // what --arch says, or the manifest
+	windows bool     // it says what the product is on Windows
+	spool   string   // folder for temporary files
+}
+
+// targets are those that --os and --arch name. Windows is among all of them where
+// the manifest has it.
+func (o *buildOptions) targets(src *source) ([]manifest.Target, error) {
+	targets, err := manifest.Select(o.os, src.arch)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	named := !slices.ContainsFunc(o.os, func(s string) bool { return strings.Contains(s, "all") })
+	targets = slices.DeleteFunc(targets, func(t manifest.Target) bool { return t.Format == "msi" && !src.windows && !named })
+	if o.sign.given() && !slices.ContainsFunc(targets, func(t manifest.Target) bool { return t.Format == "msi" }) {
+		return nil, usageError{errors.New("--sign-key and --sign-command are for Windows packages, and none is built")}
+	}
+	return targets, nil
 }
 
 // source reads the manifest.
-func (o *buildOptions) source(cache string) (*source, error) {
+func (o *buildOptions) source(cache string, signer *sign.Authenticode) (*source, error) {
 	var date time.Time
 	if s := os.Getenv("SOURCE_DATE_EPOCH"); s != "" {
 		var err error
@@ -183,6 +212,10 @@ func (o *buildOptions) source(cache string) (*source, error) {
 			return nil, usageError{fmt.Errorf("--version: %w", err)}
 		}
 	}
+	if signer != nil {
+		signer.Description, signer.URL = m.Windows.ProductName, m.Homepage
+	}
+	f := &finisher{parent: cache, signer: signer}
 	programs := programs.Source{Dir: filepath.Join(cache, "programs")}
 	r := &manifest.Resolver{
 		Manifest: m, Payload: o.payload, Spool: cache, Date: date,
@@ -190,8 +223,12 @@ func (o *buildOptions) source(cache string) (*source, error) {
 			p, err := programs.Get(ctx, name, goos, goarch)
 			return manifest.Program{Body: p, Size: p.Size, SHA256: p.SHA256}, err
 		},
+		Executable: f.finish,
 	}
-	return &source{r.Resolve, r.Close, m.Version.String(), o.arch}, nil
+	return &source{
+		resolve: r.Resolve, close: func() error { return errors.Join(r.Close(), f.close()) },
+		version: m.Version.String(), arch: o.arch, windows: m.Windows.UpgradeCode != "", spool: cache,
+	}, nil
 }
 
 // nfpm reads an nfpm.yaml, which says its version, files and architecture itself.
@@ -208,7 +245,7 @@ func (o *buildOptions) nfpm(date time.Time) (*source, error) {
 	if len(arch) == 0 && n.Arch() != "" {
 		arch = []string{n.Arch()}
 	}
-	return &source{n.Resolve, func() error { return nil }, "", arch}, nil
+	return &source{resolve: n.Resolve, close: func() error { return nil }, arch: arch}, nil
 }
 
 // openManifest reads the named manifest, or vpkg.yaml, or the built-in product's.
@@ -230,18 +267,20 @@ func (o *buildOptions) store(cache string) (*payload.Store, error) {
 }
 
 // resolve makes the package of each target.
-func (o *buildOptions) resolve(ctx context.Context, src *source, store *payload.Store, targets []manifest.Target) ([]dist.Job, error) {
+func (o *buildOptions) resolve(ctx context.Context, src *source, store *payload.Store, signer *sign.Authenticode, targets []manifest.Target) ([]dist.Job, error) {
 	compression, err := manifest.ParseCompression(o.compression)
 	if o.compression != "" && err != nil {
 		return nil, usageError{fmt.Errorf("--compression: %w", err)}
 	}
 	var jobs []dist.Job
+	used := compression.Codec == ""
 	for _, t := range targets {
 		p, err := src.resolve(ctx, t)
 		if err != nil {
 			return nil, err
 		}
-		if compression.Codec != "" {
+		if fits := (compression.Codec == "mszip") == (t.Format == "msi"); compression.Codec != "" && fits {
+			used = true
 			p.Compression = packaging.Compression(compression)
 		}
 		job := dist.Job{OS: t.Label, Package: p}
@@ -252,8 +291,17 @@ func (o *buildOptions) resolve(ctx context.Context, src *source, store *payload.
 		case "deb":
 			job.Format = deb.Format{Store: store, Jobs: o.jobs}
 			p.Features = deb.Features(strings.TrimPrefix(t.PackageManager, "dpkg "), strings.HasPrefix(t.Label, "ubuntu"))
+		case "msi":
+			format := msi.Format{Jobs: o.jobs, Spool: src.spool}
+			if signer != nil {
+				format.Signer = signer
+			}
+			job.Format = format
 		}
 		jobs = append(jobs, job)
+	}
+	if !used {
+		return nil, usageError{fmt.Errorf("--compression %s: mszip is for Windows, and Windows has no other", o.compression)}
 	}
 	return jobs, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,19 +13,23 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vpkg/vpkg/deb"
+	"github.com/vpkg/vpkg/msi"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/rpm"
 )
 
 func inspectCommand() *cobra.Command {
 	var asJSON bool
+	var table string
 	cmd := &cobra.Command{
 		Use:   "inspect PKG",
 		Short: "Show what a package says and carries",
 		Long: `Show the name, version, architecture, relations, scripts and entries of a
-package. Every digest that the package carries is checked.`,
+package. Every digest that the package carries is checked. Of an MSI it also shows
+the summary, the properties, the tables and the actions in their order.`,
 		Example: `  vpkg inspect dist/illumio-ven-25.2.20-10.el8.x86_64.rpm
-  vpkg inspect --json x.deb | jq -r .entries[].path`,
+  vpkg inspect --json x.deb | jq -r .layout.entries[].path
+  vpkg inspect --table CustomAction x.msi`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usageError{fmt.Errorf("inspect: want one package file, found %d", len(args))}
@@ -32,50 +37,129 @@ package. Every digest that the package carries is checked.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			format, p, err := readPackage(cmd.Context(), args[0])
+			f, err := openPackage(args[0])
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return writeJSON(cmd.OutOrStdout(), inspection(format, p))
+			defer f.Close()
+			if table != "" {
+				return f.writeTable(cmd.OutOrStdout(), table)
 			}
-			return printPackage(cmd.OutOrStdout(), format, p)
+			p, err := f.read(cmd.Context())
+			if err != nil {
+				return err
+			}
+			in := inspection(f.format.Name(), p)
+			if in.MSI, err = f.msiContents(); err != nil {
+				return err
+			}
+			if asJSON {
+				return writeJSON(cmd.OutOrStdout(), in)
+			}
+			return printPackage(cmd.OutOrStdout(), in, p)
 		},
 	}
+	cmd.Flags().StringVar(&table, "table", "", "write the table `NAME` of an MSI in the form of msidb and msidump (IDT)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON")
 	return cmd
 }
 
-// readPackage reads a package file of any format that vpkg writes.
-func readPackage(ctx context.Context, name string) (string, *packaging.Package, error) {
+// A packageFile is an open package of any format that vpkg writes.
+type packageFile struct {
+	*os.File
+	size   int64
+	format packaging.Format
+}
+
+func openPackage(name string) (*packageFile, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	defer f.Close()
+	p := &packageFile{File: f}
+	if err := p.identify(); err != nil {
+		return nil, errors.Join(fmt.Errorf("reading %s: %w", name, err), f.Close())
+	}
+	return p, nil
+}
+
+// identify tells the format by how the file begins.
+func (f *packageFile) identify() error {
 	fi, err := f.Stat()
 	if err != nil {
-		return "", nil, err
+		return err
 	}
+	f.size = fi.Size()
 	var magic [8]byte
 	n, err := f.ReadAt(magic[:], 0)
 	if err != nil && err != io.EOF { //nolint:errorlint // ReadAt returns io.EOF itself
-		return "", nil, fmt.Errorf("reading %s: %w", name, err)
+		return err
 	}
-	var format packaging.Format
 	switch s := string(magic[:n]); {
 	case strings.HasPrefix(s, "\xed\xab\xee\xdb"):
-		format = rpm.Format{}
+		f.format = rpm.Format{}
 	case s == "!<arch>\n":
-		format = deb.Format{}
+		f.format = deb.Format{}
+	case s == "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
+		f.format = msi.Format{}
 	default:
-		return "", nil, fmt.Errorf("reading %s: it is neither an RPM nor a DEB: it starts with %q", name, s)
+		return fmt.Errorf("it is neither an RPM nor a DEB nor an MSI: it starts with %q", s)
 	}
-	p, err := format.Read(ctx, f, fi.Size(), packaging.Payload)
+	return nil
+}
+
+// read reads all of it.
+func (f *packageFile) read(ctx context.Context) (*packaging.Package, error) {
+	p, err := f.format.Read(ctx, f, f.size, packaging.Payload)
 	if err != nil {
-		return "", nil, fmt.Errorf("reading %s: %w", name, err)
+		return nil, fmt.Errorf("reading %s: %w", f.Name(), err)
 	}
-	return format.Name(), p, nil
+	return p, nil
+}
+
+// open gives the tables of an MSI; nil for another format.
+func (f *packageFile) open() (*msi.Contents, error) {
+	if f.format.Name() != "msi" {
+		return nil, nil
+	}
+	c, err := msi.Open(f, f.size)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", f.Name(), err)
+	}
+	return c, nil
+}
+
+func (f *packageFile) writeTable(w io.Writer, table string) error {
+	c, err := f.open()
+	switch {
+	case err != nil:
+		return err
+	case c == nil:
+		return usageError{fmt.Errorf("--table is for an MSI, and %s is none", f.Name())}
+	}
+	return c.WriteTable(w, table)
+}
+
+// msiContents is what an MSI has besides what all packages have; nil for others.
+func (f *packageFile) msiContents() (*inspectedMSI, error) {
+	c, err := f.open()
+	if c == nil {
+		return nil, err
+	}
+	in := &inspectedMSI{}
+	for _, p := range c.Summary() {
+		in.Summary = append(in.Summary, inspectedPair(p))
+	}
+	for _, t := range c.Tables() {
+		in.Tables = append(in.Tables, inspectedTable(t))
+	}
+	for _, s := range c.Streams() {
+		in.Streams = append(in.Streams, inspectedStream(s))
+	}
+	for _, a := range c.Actions("InstallExecuteSequence") {
+		in.Actions = append(in.Actions, inspectedAction(a))
+	}
+	return in, nil
 }
 
 // inspected is the form of `vpkg inspect --json`: names are added, never changed.
@@ -100,6 +184,38 @@ type inspected struct {
 	Fields      []packaging.Field   `json:"fields,omitempty"`
 	Members     []string            `json:"members,omitempty"`
 	Layout      packaging.Layout    `json:"layout"`
+	MSI         *inspectedMSI       `json:"msi,omitempty"`
+}
+
+// inspectedMSI is what an MSI has besides.
+type inspectedMSI struct {
+	Summary []inspectedPair   `json:"summary"`
+	Tables  []inspectedTable  `json:"tables"`
+	Streams []inspectedStream `json:"streams"`
+	Actions []inspectedAction `json:"actions"` // in the order in which they run
+}
+
+type inspectedPair struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+type inspectedTable struct {
+	Name string `json:"name"`
+	Rows int    `json:"rows"`
+}
+
+type inspectedStream struct {
+	Name string `json:"name"`
+	Size int64  `json:"size"`
+}
+
+type inspectedAction struct {
+	Number    int    `json:"number"`
+	Name      string `json:"name"`
+	Condition string `json:"condition,omitempty"`
+	Does      string `json:"does,omitempty"`
+	Target    string `json:"target,omitempty"`
 }
 
 type inspectedRelation struct {
@@ -140,14 +256,14 @@ func writeJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-func printPackage(w io.Writer, format string, p *packaging.Package) error {
+func printPackage(w io.Writer, in inspected, p *packaging.Package) error {
 	b := new(strings.Builder)
 	line := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(b, "%-13s %s\n", name, value)
 		}
 	}
-	line("Format", format)
+	line("Format", in.Format)
 	line("Name", p.Name)
 	line("Version", p.EVR())
 	line("Architecture", p.Arch)
@@ -160,6 +276,10 @@ func printPackage(w io.Writer, format string, p *packaging.Package) error {
 		line("Date", p.Date.UTC().Format(time.RFC3339))
 	}
 	line("Compression", p.Compression.Codec)
+	if x := p.Windows; x != nil {
+		line("Product", x.ProductName)
+		line("Upgrade code", x.UpgradeCode)
+	}
 	for _, f := range p.Fields {
 		line(f.Name, f.Value)
 	}
@@ -172,8 +292,43 @@ func printPackage(w io.Writer, format string, p *packaging.Package) error {
 	for i := range p.Layout {
 		b.WriteString(entryLine(&p.Layout[i]))
 	}
+	if in.MSI != nil {
+		printMSI(b, in.MSI, p)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func printMSI(b *strings.Builder, in *inspectedMSI, p *packaging.Package) {
+	b.WriteString("\nSummary\n")
+	for _, s := range in.Summary {
+		fmt.Fprintf(b, "  %-13s %s\n", s.Name, s.Value)
+	}
+	if len(p.Windows.Services) > 0 {
+		b.WriteString("\nServices\n")
+	}
+	for _, s := range p.Windows.Services {
+		fmt.Fprintf(b, "  %-22s %-8s %s %s\n", s.Name, s.Start, s.Program, strings.Join(s.Arguments, " "))
+	}
+	b.WriteString("\nActions (InstallExecuteSequence)\n")
+	for _, a := range in.Actions {
+		fmt.Fprintf(b, "  %5d %s", a.Number, a.Name)
+		if a.Condition != "" {
+			fmt.Fprintf(b, "  if %s", a.Condition)
+		}
+		b.WriteString("\n")
+		if a.Does != "" {
+			fmt.Fprintf(b, "        %s %s\n", a.Does, a.Target)
+		}
+	}
+	b.WriteString("\nTables\n")
+	for _, t := range in.Tables {
+		fmt.Fprintf(b, "  %6d %s\n", t.Rows, t.Name)
+	}
+	b.WriteString("\nStreams\n")
+	for _, s := range in.Streams {
+		fmt.Fprintf(b, "  %10d %s\n", s.Size, s.Name)
+	}
 }
 
 func printRelations(b *strings.Builder, p *packaging.Package) {

@@ -177,8 +177,7 @@ func (e *UsageError) Unwrap() error { return e.Err }
 // architecture, a list by commas, or "all". Labels go by their aliases too (c8,
 // jammy) and architectures by any format's spelling. Without arch it is x86_64.
 //
-// "all" stands for what can be built: every system but Windows, with those of
-// the architectures that it has. The error is a *UsageError that names
+// "all" stands for every system, with those of the architectures that it has. The error is a *UsageError that names
 // everything that is wrong.
 func Select(os, arch []string) ([]Target, error) {
 	var errs []error
@@ -194,7 +193,7 @@ func Select(os, arch []string) ([]Target, error) {
 	used := make(map[string]bool)
 	for _, t := range Targets() {
 		named := slices.Contains(labels, t.Label)
-		if !named && (!allLabels || t.Format == "msi") || !allArchs && !slices.Contains(goarchs, t.GOARCH) {
+		if !named && !allLabels || !allArchs && !slices.Contains(goarchs, t.GOARCH) {
 			continue
 		}
 		used[t.Label], used[t.GOARCH] = true, true

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/vpkg/vpkg/internal/pe"
+	"github.com/vpkg/vpkg/internal/sign"
+	"github.com/vpkg/vpkg/packaging"
+	"github.com/vpkg/vpkg/packaging/manifest"
+)
+
+// passphraseVariable has the passphrase of a key: a command line would show it.
+const passphraseVariable = "VPKG_SIGN_PASSPHRASE"
+
+// signOptions are the flags that say with what Windows packages are signed.
+type signOptions struct {
+	key       string
+	cert      string
+	command   string
+	timestamp string
+}
+
+func (o *signOptions) given() bool { return *o != signOptions{} }
+
+// signer gives what signs; nil if nothing is to be signed.
+func (o *signOptions) signer() (*sign.Authenticode, error) {
+	switch {
+	case !o.given():
+		return nil, nil
+	case o.key != "" && o.command != "":
+		return nil, usageError{errors.New("--sign-key and --sign-command: want one of them")}
+	case o.key == "" && o.command == "":
+		return nil, usageError{errors.New("--sign-cert and --sign-timestamp need --sign-key or --sign-command")}
+	case o.command != "" && o.cert == "":
+		return nil, usageError{errors.New("--sign-command needs the certificate of its key, --sign-cert")}
+	}
+	a := &sign.Authenticode{}
+	var err error
+	if o.command != "" {
+		if a.Chain, err = sign.LoadCertificates(o.cert); err != nil {
+			return nil, fmt.Errorf("reading the certificates %q: %w", o.cert, err)
+		}
+		a.Signer = &sign.Command{Argv: strings.Fields(o.command), Certificate: a.Chain[0]}
+	} else if a, err = sign.Load(o.key, o.cert, []byte(os.Getenv(passphraseVariable))); err != nil {
+		return nil, err
+	}
+	a.Timestamp = o.timestamp
+	return a, nil
+}
+
+// A finisher puts versions and signatures into programs for Windows. What comes of
+// it is in its folder until the packages are written.
+type finisher struct {
+	parent string // of the folder
+	signer *sign.Authenticode
+	dir    string
+	n      int
+}
+
+// finish implements manifest.Resolver's Executable.
+func (f *finisher) finish(ctx context.Context, x manifest.Executable) (manifest.Program, error) {
+	if x.Stamp == nil && f.signer == nil {
+		return x.Program, nil
+	}
+	if f.dir == "" {
+		dir, err := os.MkdirTemp(f.parent, "windows-*")
+		if err != nil {
+			return manifest.Program{}, err
+		}
+		f.dir = dir
+	}
+	file, err := f.write(func(w io.Writer) error { return copyBody(w, x.Body) })
+	if err != nil {
+		return manifest.Program{}, err
+	}
+	if s := x.Stamp; s != nil {
+		file, err = f.change(file, pe.ErrResources, func(in *os.File, size int64, w io.Writer) error {
+			return pe.Stamp(in, size, w, pe.Resources{
+				Version: s.Version, Product: s.Product, Company: s.Company, Description: s.Description,
+				Original: path.Base(x.Path), Data: s.Data,
+			})
+		})
+		if err != nil {
+			return manifest.Program{}, err
+		}
+	}
+	if f.signer != nil {
+		file, err = f.change(file, pe.ErrSigned, func(in *os.File, size int64, w io.Writer) error {
+			return f.signer.SignPE(ctx, in, size, w)
+		})
+		if err != nil {
+			return manifest.Program{}, err
+		}
+	}
+	return programOf(file)
+}
+
+// write makes a new file.
+func (f *finisher) write(content func(io.Writer) error) (string, error) {
+	f.n++
+	name := filepath.Join(f.dir, fmt.Sprintf("%d.exe", f.n))
+	w, err := os.Create(name)
+	if err != nil {
+		return "", err
+	}
+	return name, errors.Join(content(w), w.Close())
+}
+
+// change makes a new file of another, which goes; with the error done the other one
+// stays as it is.
+func (f *finisher) change(file string, done error, content func(in *os.File, size int64, w io.Writer) error) (string, error) {
+	in, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return "", err
+	}
+	out, err := f.write(func(w io.Writer) error { return content(in, info.Size(), w) })
+	if errors.Is(err, done) {
+		return file, os.Remove(out)
+	}
+	if err != nil {
+		return "", err
+	}
+	return out, os.Remove(file)
+}
+
+// close removes the folder.
+func (f *finisher) close() error {
+	if f.dir == "" {
+		return nil
+	}
+	return os.RemoveAll(f.dir)
+}
+
+func copyBody(w io.Writer, b packaging.Body) error {
+	r, err := b.Open()
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, r)
+	return errors.Join(err, r.Close())
+}
+
+// A fileBody is content in a file of the host.
+type fileBody string
+
+// Open implements packaging.Body.
+func (f fileBody) Open() (io.ReadCloser, error) { return os.Open(string(f)) }
+
+func programOf(file string) (manifest.Program, error) {
+	h := sha256.New()
+	r, err := os.Open(file)
+	if err != nil {
+		return manifest.Program{}, err
+	}
+	defer r.Close()
+	n, err := io.Copy(h, r)
+	return manifest.Program{Body: fileBody(file), Size: n, SHA256: packaging.Digest(h.Sum(nil))}, err
+}
