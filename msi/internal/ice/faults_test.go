@@ -38,8 +38,8 @@ func inDialogs(f func(*msidb.Database)) func(*msidb.Database, *Contents) {
 }
 
 const (
-	exec  = "InstallExecuteSequence"
-	older = upgradeCode + ".0.0.0"
+	execute = "InstallExecuteSequence"
+	older   = upgradeCode + ".0.0.0"
 )
 
 // otherComponent adds a component with a file that is in no cabinet.
@@ -70,7 +70,7 @@ var faults = []fault{
 	{"ICE03", "GUID", "Component.c_agent.ComponentId", cell("Component", "c_agent", "ComponentId", strings.ToLower(agentID))},
 	{"ICE03", "no short name", "File.f_conf.FileName", cell("File", "f_conf", "FileName", "agent.conf")},
 	{"ICE03", "version", "File.f_agent.Version", cell("File", "f_agent", "Version", "2.1.x")},
-	{"ICE03", "condition", exec + ".StopServices.Condition", cell(exec, "StopServices", "Condition", "VersionNT AND")},
+	{"ICE03", "condition", execute + ".StopServices.Condition", cell(execute, "StopServices", "Condition", "VersionNT AND")},
 	{"ICE03", "file that is not there", "Registry.r_version.Value", cell("Registry", "r_version", "Value", "[#f_none]")},
 	{"ICE03", "brackets", "LaunchCondition", cell("LaunchCondition", "Installed OR Privileged", "Description", "[Product Name]")},
 	{"ICE03", "security descriptor", "MsiLockPermissionsEx.data.SDDLText", cell("MsiLockPermissionsEx", "data", "SDDLText", "everyone")},
@@ -131,11 +131,11 @@ var faults = []fault{
 	})},
 	{"ICE24", "product code", "Property.ProductCode", prop("ProductCode", strings.ToLower(agentID))},
 	{"ICE24", "language", "Property.ProductLanguage", prop("ProductLanguage", "65536")},
-	{"ICE26", "action is missing", exec + ".UnpublishFeatures", without(exec, "UnpublishFeatures")},
-	{"ICE26", "action of another sequence", exec + ".ExecuteAction", row(exec, "ExecuteAction", nil, 1300)},
-	{"ICE27", "unknown action", exec + ".DoIt", row(exec, "DoIt", nil, 1110)},
-	{"ICE27", "order", exec + ".StopServices", cell(exec, "StopServices", "Sequence", 2001)},
-	{"ICE27", "section", exec + ".AppSearch", row(exec, "AppSearch", nil, 950)},
+	{"ICE26", "action is missing", execute + ".UnpublishFeatures", without(execute, "UnpublishFeatures")},
+	{"ICE26", "action of another sequence", execute + ".ExecuteAction", row(execute, "ExecuteAction", nil, 1300)},
+	{"ICE27", "unknown action", execute + ".DoIt", row(execute, "DoIt", nil, 1110)},
+	{"ICE27", "order", execute + ".StopServices", cell(execute, "StopServices", "Sequence", 2001)},
+	{"ICE27", "section", execute + ".AppSearch", row(execute, "AppSearch", nil, 950)},
 	{"ICE27", "nothing to finish", "AdvtExecuteSequence", change(func(db *msidb.Database) {
 		set(db, "AdvtExecuteSequence", "InstallFinalize", "Sequence", nil)
 	})},
@@ -178,7 +178,7 @@ var faults = []fault{
 	})},
 	{"ICE45", "reserved bit", "File.f_conf.Attributes", cell("File", "f_conf", "Attributes", 0x280)},
 	{"ICE46", "property like a system's", "Property.ReinstallMode", prop("ReinstallMode", "omus")},
-	{"ICE46", "in a condition", exec + ".StopServices.Condition", cell(exec, "StopServices", "Condition", "VersionNt")},
+	{"ICE46", "in a condition", execute + ".StopServices.Condition", cell(execute, "StopServices", "Condition", "VersionNt")},
 	{"ICE46", "in a text", "LaunchCondition", cell("LaunchCondition", "Installed OR Privileged", "Description", "[productName]")},
 	{"ICE48", "local path", "Property.DATAFOLDER.Value", prop("DATAFOLDER", `D:\agent`)},
 	{"ICE54", "companion", "File.f_agent.Version", cell("File", "f_agent", "Version", "f_conf")},
@@ -220,7 +220,7 @@ var faults = []fault{
 	{"ICE61", "same", "Upgrade", cell("Upgrade", older, "Attributes", 0x301)},
 	{"ICE61", "all", "Upgrade", cell("Upgrade", older, "VersionMax", nil)},
 	{"ICE61", "version", "Upgrade", cell("Upgrade", older, "VersionMin", "0.256.0")},
-	{"ICE63", "after script", exec + ".RemoveExistingProducts", cell(exec, "RemoveExistingProducts", "Sequence", 1700)},
+	{"ICE63", "after script", execute + ".RemoveExistingProducts", cell(execute, "RemoveExistingProducts", "Sequence", 1700)},
 	{"ICE64", "directory stays", "Directory.USERDIR", change(func(db *msidb.Database) {
 		userFolder(db, "ProgramMenuFolder")
 		set(db, "RemoveFile", "rm_user", "InstallMode", 1)
@@ -246,25 +246,25 @@ var faults = []fault{
 	{"ICE74", "FASTOEM", "Property.FASTOEM", prop("FASTOEM", "1")},
 	{"ICE74", "no upgrade code", "Property.UpgradeCode", without("Property", "UpgradeCode")},
 	{"ICE74", "null upgrade code", "Property.UpgradeCode", prop("UpgradeCode", "{00000000-0000-0000-0000-000000000000}")},
-	{"ICE75", "before costing", exec + ".Now", change(func(db *msidb.Database) {
+	{"ICE75", "before costing", execute + ".Now", change(func(db *msidb.Database) {
 		db.Add("CustomAction", "Now", 18, "f_agent", "x", nil)
-		db.Add(exec, "Now", nil, 950)
+		db.Add(execute, "Now", nil, 950)
 	})},
-	{"ICE75", "before installation", exec + ".Now", change(func(db *msidb.Database) {
+	{"ICE75", "before installation", execute + ".Now", change(func(db *msidb.Database) {
 		db.Add("CustomAction", "Now", 18, "f_agent", "x", nil)
-		db.Add(exec, "Now", nil, 3950)
+		db.Add(execute, "Now", nil, 3950)
 	})},
-	{"ICE75", "after removal", exec + ".Now", change(func(db *msidb.Database) {
+	{"ICE75", "after removal", execute + ".Now", change(func(db *msidb.Database) {
 		db.Add("CustomAction", "Now", 18, "f_agent", "x", nil)
-		db.Add(exec, "Now", "Installed", 4500)
+		db.Add(execute, "Now", "Installed", 4500)
 	})},
-	{"ICE77", "deferred too early", exec + ".HookInstall", change(func(db *msidb.Database) {
-		set(db, exec, "HookInstallRollback", "Sequence", 1510)
-		set(db, exec, "HookInstall", "Sequence", 1410)
-		set(db, exec, "HookInstallRollback", "Sequence", 1405)
+	{"ICE77", "deferred too early", execute + ".HookInstall", change(func(db *msidb.Database) {
+		set(db, execute, "HookInstallRollback", "Sequence", 1510)
+		set(db, execute, "HookInstall", "Sequence", 1410)
+		set(db, execute, "HookInstallRollback", "Sequence", 1405)
 	})},
-	{"ICE79", "component", exec + ".StopServices.Condition", cell(exec, "StopServices", "Condition", "$c_none=3")},
-	{"ICE79", "feature", exec + ".StopServices.Condition", cell(exec, "StopServices", "Condition", "&None=3")},
+	{"ICE79", "component", execute + ".StopServices.Condition", cell(execute, "StopServices", "Condition", "$c_none=3")},
+	{"ICE79", "feature", execute + ".StopServices.Condition", cell(execute, "StopServices", "Condition", "&None=3")},
 	{"ICE80", "32-bit folder", "Component.c_conf", change(func(db *msidb.Database) {
 		db.Add("Directory", "ProgramFilesFolder", "TARGETDIR", ".")
 		set(db, "Component", "c_conf", "Directory_", "ProgramFilesFolder")
@@ -278,9 +278,9 @@ var faults = []fault{
 			db.Tables = deleteTable(db, t)
 		}
 	})},
-	{"ICE82", "not registered", exec, change(func(db *msidb.Database) { remove(db, exec, "RegisterUser") })},
-	{"ICE82", "same number", exec + ".StopServices", cell(exec, "StopServices", "Sequence", 1850)},
-	{"ICE84", "condition", exec + ".InstallValidate.Condition", cell(exec, "InstallValidate", "Condition", "NOT Installed")},
+	{"ICE82", "not registered", execute, change(func(db *msidb.Database) { remove(db, execute, "RegisterUser") })},
+	{"ICE82", "same number", execute + ".StopServices", cell(execute, "StopServices", "Sequence", 1850)},
+	{"ICE84", "condition", execute + ".InstallValidate.Condition", cell(execute, "InstallValidate", "Condition", "NOT Installed")},
 	{"ICE86", "AdminUser", "LaunchCondition", row("LaunchCondition", "AdminUser", "no")},
 	{"ICE91", "user's folder", "IniFile.ini", change(func(db *msidb.Database) {
 		userFolder(db, "AppDataFolder")
@@ -321,20 +321,20 @@ var faults = []fault{
 	{"VPKG02", "directory in quotation marks", "ServiceInstall.s_agent.Arguments", cell("ServiceInstall", "s_agent", "Arguments", `--data "[DATAFOLDER]"`)},
 	{"VPKG02", "two of them", "CustomAction.HookRemove.Target", cell("CustomAction", "HookRemove", "Target", `"A=[DATAFOLDER]" "B=[INSTALLFOLDER]"`)},
 	{"VPKG02", "backslash", "CustomAction.HookRemove.Target", cell("CustomAction", "HookRemove", "Target", `remove "C:\agent\"`)},
-	{"VPKG03", "no twin", exec + ".HookInstall", without(exec, "HookInstallRollback")},
-	{"VPKG03", "twin comes later", exec + ".HookInstall", cell(exec, "HookInstallRollback", "Sequence", 4030)},
-	{"VPKG03", "twin with another condition", exec + ".HookInstall", cell(exec, "HookInstallRollback", "Condition", "NOT Installed")},
-	{"VPKG03", "one twin for two", exec + ".HookInstall", change(func(db *msidb.Database) {
+	{"VPKG03", "no twin", execute + ".HookInstall", without(execute, "HookInstallRollback")},
+	{"VPKG03", "twin comes later", execute + ".HookInstall", cell(execute, "HookInstallRollback", "Sequence", 4030)},
+	{"VPKG03", "twin with another condition", execute + ".HookInstall", cell(execute, "HookInstallRollback", "Condition", "NOT Installed")},
+	{"VPKG03", "one twin for two", execute + ".HookInstall", change(func(db *msidb.Database) {
 		db.Add("CustomAction", "HookInstall2", 0xc02, "hook", "again", nil)
-		db.Add(exec, "HookInstall2", `NOT REMOVE~="ALL"`, 4030)
+		db.Add(execute, "HookInstall2", `NOT REMOVE~="ALL"`, 4030)
 	})},
 	{"VPKG04", "installed file", "CustomAction.HookRemoveRollback.Type", change(func(db *msidb.Database) {
 		set(db, "CustomAction", "HookRemoveRollback", "Type", 0xd52)
 		set(db, "CustomAction", "HookRemoveRollback", "Source", "f_agent")
 	})},
-	{"VPKG05", "runs in an upgrade", exec + ".HookRemove", change(func(db *msidb.Database) {
-		set(db, exec, "HookRemove", "Condition", `REMOVE="ALL"`)
-		set(db, exec, "HookRemoveRollback", "Condition", `REMOVE="ALL"`)
+	{"VPKG05", "runs in an upgrade", execute + ".HookRemove", change(func(db *msidb.Database) {
+		set(db, execute, "HookRemove", "Condition", `REMOVE="ALL"`)
+		set(db, execute, "HookRemoveRollback", "Condition", `REMOVE="ALL"`)
 	})},
 	{"VPKG06", "tree", "agent.cab", func(_ *msidb.Database, c *Contents) { c.Cabinets[0].IncompleteTrees = []int{3} }},
 	{"VPKG07", "no program", "ServiceInstall.s_agent.Component_", change(func(db *msidb.Database) { moveService(db, "c_data") })},
