@@ -61,9 +61,6 @@ const (
 	maxData   = frameSize + 12 // bytes of a compressed frame, [MS-MCI] section 2.1
 	maxName   = 255            // bytes of a CFFILE's name, [MS-CAB] section 2.3
 	maxFiles  = 65535          // CFFILEs of a cabinet: the count has 16 bits
-
-	// maxFrames is how many CFDATAs one folder gets: the count has 16 bits.
-	maxFrames = 65535
 )
 
 // Attributes of a file, [MS-CAB] section 2.3.

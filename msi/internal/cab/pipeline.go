@@ -15,16 +15,14 @@ import (
 // that it has seen of them. What came before is entered anew for each run, so
 // that runs do not depend on each other: they start at the same frames whatever
 // the number of workers.
-const runFrames = 16
+const runFrames = 15
 
 // A run is a number of consecutive frames. It goes from the reader to a worker, to
 // the writer, and back to the reader.
 type run struct {
-	// plain is the last bytes before the run, as many as matches can reach, then
-	// the run, then an encoder's margin.
-	plain [windowSize + runFrames*frameSize + margin]byte
+	plain plain
 	low   int // first byte of plain that is there: windowSize in the first run
-	end   int // behind its last byte
+	end   int // behind the run's last byte
 
 	data []byte // CFDATAs
 	err  error
@@ -141,7 +139,7 @@ func (p *pipeline) read(ctx context.Context, files []File, send func(*run)) erro
 // full.
 func (p *pipeline) readFile(ctx context.Context, r *run, size int64, body io.Reader, send func(*run)) (*run, error) {
 	for left := size; left > 0; {
-		if r.end == len(r.plain)-margin {
+		if r.end == plainSize {
 			next, err := p.next(ctx, r)
 			if err != nil {
 				return nil, err
@@ -149,7 +147,7 @@ func (p *pipeline) readFile(ctx context.Context, r *run, size int64, body io.Rea
 			send(r)
 			r = next
 		}
-		room := r.plain[r.end : len(r.plain)-margin]
+		room := r.plain[r.end:plainSize]
 		n, err := io.ReadFull(body, room[:min(left, int64(len(room)))])
 		r.end += n
 		left -= int64(n)
@@ -193,13 +191,13 @@ func (p *pipeline) next(ctx context.Context, last *run) (*run, error) {
 func (w *worker) run(r *run) error {
 	// What stands in the margin is never part of a match, but decides about hashes.
 	clear(r.plain[r.end : r.end+margin])
-	w.enc.prime(r.plain[:], r.low, windowSize)
+	w.enc.prime(&r.plain, r.low, windowSize)
 	r.data = r.data[:0]
 	for start := windowSize; start < r.end; start += frameSize {
 		end := min(start+frameSize, r.end)
 		at := len(r.data)
 		r.data = append(r.data, 0, 0, 0, 0, 0, 0, 0, 0, 'C', 'K')
-		r.data = w.enc.frame(r.data, r.plain[:], r.low, start, end)
+		r.data = w.enc.frame(r.data, &r.plain, r.low, start, end)
 		b := r.data[at:]
 		le := binary.LittleEndian
 		le.PutUint16(b[4:], uint16(len(b)-dataSize))

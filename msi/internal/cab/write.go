@@ -169,7 +169,7 @@ func writeHeader(w io.Writer, files []File, plain int64) (int64, error) {
 	b = le.AppendUint16(b, methodMSZIP)
 
 	bw := bufio.NewWriter(w)
-	bw.Write(b) // its errors come back from Flush
+	_, _ = bw.Write(b) // an error comes back from Flush
 	offset := int64(0)
 	for _, f := range files {
 		date, clock := dosTime(f.ModTime)
@@ -185,7 +185,7 @@ func writeHeader(w io.Writer, files []File, plain int64) (int64, error) {
 		b = le.AppendUint16(b, attributes)
 		b = append(b, f.Name...)
 		b = append(b, 0)
-		bw.Write(b)
+		_, _ = bw.Write(b)
 		offset += f.Size
 	}
 	return size, bw.Flush()
