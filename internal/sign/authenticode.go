@@ -110,8 +110,11 @@ func (a *Authenticode) SignPE(ctx context.Context, program io.ReaderAt, size int
 }
 
 // SignMSI gives the content of the stream "\x05DigitalSignature" of a package of
-// Windows Installer, whose imprint is that of its other streams: their SHA-256 one
-// after the other in the order of their names, and that of the root's class.
+// Windows Installer. The imprint is the SHA-256 of the content of all other streams
+// in the order of their names, compared byte by byte in UTF-16LE, a shorter one
+// first, and of the 16 bytes of the root's class behind them. Where there is a stream
+// "\x05MsiDigitalSignatureEx", which has the digest of names, sizes and dates, its
+// content comes before the others'.
 func (a *Authenticode) SignMSI(ctx context.Context, imprint [sha256.Size]byte) ([]byte, error) {
 	signature, err := a.sign(ctx, msiData, imprint[:])
 	if err != nil {

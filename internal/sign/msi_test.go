@@ -46,6 +46,7 @@ func imprintOf(t testing.TB, name string) [sha256.Size]byte {
 		name []byte // UTF-16, the lowest byte first
 		data []byte
 	}
+	h := sha256.New()
 	var streams []stream
 	for entry, err := doc.Next(); !errors.Is(err, io.EOF); entry, err = doc.Next() {
 		if err != nil {
@@ -55,7 +56,7 @@ func imprintOf(t testing.TB, name string) [sha256.Size]byte {
 		if entry.Initial > 0 && entry.Initial < 32 {
 			full = append([]rune{rune(entry.Initial)}, full...)
 		}
-		if strings.HasPrefix(string(full), "\x05DigitalSignature") {
+		if string(full) == "\x05DigitalSignature" {
 			continue
 		}
 		var raw []byte
@@ -66,10 +67,14 @@ func imprintOf(t testing.TB, name string) [sha256.Size]byte {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if string(full) == "\x05MsiDigitalSignatureEx" {
+			// The digest of names, sizes and dates, where a package has it, comes first.
+			h.Write(data)
+			continue
+		}
 		streams = append(streams, stream{raw, data})
 	}
 	slices.SortFunc(streams, func(a, b stream) int { return bytes.Compare(a.name, b.name) })
-	h := sha256.New()
 	for _, s := range streams {
 		h.Write(s.data)
 	}
@@ -111,22 +116,26 @@ func TestSignMSI(t *testing.T) {
 	}
 }
 
-// TestVerifyMSIForeign verifies what osslsigncode signed.
+// TestVerifyMSIForeign verifies what osslsigncode signed, with and without the
+// stream "\x05MsiDigitalSignatureEx".
 func TestVerifyMSIForeign(t *testing.T) {
 	need(t, "osslsigncode")
 	p := newPKI(t)
 	msi := newMSI(t)
-	out := filepath.Join(t.TempDir(), "signed.msi")
-	sigFile := filepath.Join(t.TempDir(), "sig.der")
-	output(t, "osslsigncode", "sign", "-h", "sha256", "-certs", writeFile(t, "certs.pem", certPEM(p.rsa.cert, p.middle)),
-		"-key", writeFile(t, "key.pem", keyPEM(t, p.rsa.key)), "-in", msi, "-out", out)
-	output(t, "osslsigncode", "extract-signature", "-in", out, "-out", sigFile)
-	sig, err := os.ReadFile(sigFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := VerifyMSI(sig, imprintOf(t, out), p.roots()); err != nil {
-		t.Error(err)
+	certs := writeFile(t, "certs.pem", certPEM(p.rsa.cert, p.middle))
+	key := writeFile(t, "key.pem", keyPEM(t, p.rsa.key))
+	for _, args := range [][]string{nil, {"-add-msi-dse"}} {
+		out := filepath.Join(t.TempDir(), "signed.msi")
+		sigFile := filepath.Join(t.TempDir(), "sig.der")
+		output(t, "osslsigncode", slices.Concat([]string{"sign", "-h", "sha256", "-certs", certs, "-key", key}, args, []string{"-in", msi, "-out", out})...)
+		output(t, "osslsigncode", "extract-signature", "-in", out, "-out", sigFile)
+		sig, err := os.ReadFile(sigFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := VerifyMSI(sig, imprintOf(t, out), p.roots()); err != nil {
+			t.Errorf("%q: %v", args, err)
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vpkg/vpkg/internal/pe"
 )
@@ -138,6 +139,33 @@ func TestVerifyForeign(t *testing.T) {
 				t.Errorf("time stamp %v", sig.Timestamp)
 			}
 		})
+	}
+}
+
+// TestVerifyPEWindows verifies what Microsoft's own tools signed, with a time stamp
+// by a public authority: a test file of golang.org/x/sys.
+func TestVerifyPEWindows(t *testing.T) {
+	dir := strings.TrimSpace(output(t, "go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/sys"))
+	b, err := os.ReadFile(filepath.Join(dir, "windows", "testdata", "ev-signed-file.exe"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig, err := verifyBytes(b, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := sig.Signer.Subject.CommonName, "WireGuard LLC"; got != want {
+		t.Errorf("signer %q, want %q", got, want)
+	}
+	if got, want := sig.Description, "Go Project EV Signing Test"; got != want {
+		t.Errorf("description %q, want %q", got, want)
+	}
+	if got, want := sig.Timestamp, time.Date(2021, 11, 23, 17, 4, 26, 0, time.UTC); !got.Equal(want) {
+		t.Errorf("time stamp %v, want %v", got, want)
+	}
+	b[len(b)/10] ^= 1
+	if _, err := verifyBytes(b, nil); !errors.Is(err, ErrChanged) {
+		t.Errorf("changed: %v", err)
 	}
 }
 
