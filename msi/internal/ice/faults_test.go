@@ -328,6 +328,10 @@ var faults = []fault{
 		db.Add("CustomAction", "HookInstall2", 0xc02, "hook", "again", nil)
 		db.Add(execute, "HookInstall2", `NOT REMOVE~="ALL"`, 4030)
 	})},
+	{"VPKG03", "twin for another property", execute + ".HookInstall", change(func(db *msidb.Database) {
+		set(db, execute, "HookInstall", "Condition", `ACTIVATION_CODE AND NOT REMOVE`)
+		set(db, execute, "HookInstallRollback", "Condition", `NOT ACTIVATION_CODE AND NOT REMOVE`)
+	})},
 	{"VPKG04", "installed file", "CustomAction.HookRemoveRollback.Type", change(func(db *msidb.Database) {
 		set(db, "CustomAction", "HookRemoveRollback", "Type", 0xd52)
 		set(db, "CustomAction", "HookRemoveRollback", "Source", "f_agent")

@@ -215,9 +215,9 @@ func checkRollbackTwins(c *checker) {
 	}
 }
 
-// covers reports whether a runs in every scenario in which b does.
+// covers reports whether a runs in every situation in which b does.
 func (c *checker) covers(a, b step) bool {
-	for in := range scenarios {
+	for in := range situations {
 		if c.runs(b, in) && !c.runs(a, in) {
 			return false
 		}
@@ -241,8 +241,8 @@ func checkUninstallConditions(c *checker) {
 		if !s.isCustom || slices.Contains(setsOnly, s.caType()&caSourceMask) {
 			continue
 		}
-		installs := c.runs(s, fresh) || c.runs(s, upgrade) || c.runs(s, repair)
-		if !installs && c.runs(s, uninstall) && c.runs(s, replaced) {
+		installs := c.mayRun(s, fresh) || c.mayRun(s, upgrade) || c.mayRun(s, repair)
+		if !installs && c.mayRun(s, uninstall) && c.mayRun(s, replaced) {
 			c.error(s.Key()+".Condition", "the action is for removal, and has no NOT UPGRADINGPRODUCTCODE, so that an upgrade runs it too")
 		}
 	}

@@ -218,9 +218,9 @@ func checkICE75(c *checker) {
 			case finalize == 0 || s.sequence < finalize:
 				c.error(s.Key()+".Sequence", "the action runs the installed file %q, and must come after CostFinalize", s.custom.Text("Source"))
 			case table != installExecute || s.caType()&caRollback != 0:
-			case c.runs(s, fresh) && s.sequence < install:
+			case c.mayRun(s, fresh) && s.sequence < install:
 				c.warn(s.Key()+".Sequence", "the action runs the file %q before InstallFiles installs it", s.custom.Text("Source"))
-			case c.runs(s, uninstall) && remove != 0 && s.sequence > remove:
+			case c.mayRun(s, uninstall) && remove != 0 && s.sequence > remove:
 				c.warn(s.Key()+".Sequence", "the action runs the file %q after RemoveFiles removes it", s.custom.Text("Source"))
 			}
 		}
@@ -338,17 +338,39 @@ const (
 	scenarios
 )
 
-// runs reports whether the condition of a step holds in a scenario. One that cannot
+// A situation is a scenario in which a user gave values to all of the package's own
+// properties, or to none.
+type situation struct {
+	scenario
+	given bool
+}
+
+// situations are all.
+func situations(yield func(situation) bool) {
+	for in := range scenarios {
+		if !yield(situation{in, false}) || !yield(situation{in, true}) {
+			return
+		}
+	}
+}
+
+// runs reports whether the condition of a step holds in a situation. One that cannot
 // be parsed holds in none.
-func (c *checker) runs(s step, in scenario) bool {
+func (c *checker) runs(s step, in situation) bool {
 	cond, err := parseCondition(s.Text("Condition"))
 	return err == nil && cond.holds(func(sym symbol) string { return c.value(sym, in) })
 }
 
-// value is what a symbol has in a scenario on a machine of today.
-func (c *checker) value(s symbol, in scenario) string {
+// mayRun reports whether the condition holds with some values of the package's own
+// properties.
+func (c *checker) mayRun(s step, in scenario) bool {
+	return c.runs(s, situation{in, false}) || c.runs(s, situation{in, true})
+}
+
+// value is what a symbol has in a situation on a machine of today.
+func (c *checker) value(s symbol, in situation) string {
 	const absent, local = "2", "3" // INSTALLSTATE_*
-	installed, removing := in >= repair, in >= uninstall
+	installed, removing := in.scenario >= repair, in.scenario >= uninstall
 	switch s.prefix {
 	case '$', '&':
 		if removing {
@@ -375,30 +397,28 @@ func (c *checker) value(s symbol, in scenario) string {
 		}
 		return ""
 	case "REINSTALL":
-		if in == repair {
+		if in.scenario == repair {
 			return "ALL"
 		}
 		return ""
 	case "UPGRADINGPRODUCTCODE":
-		if in == replaced {
+		if in.scenario == replaced {
 			return "{00000000-0000-0000-0000-000000000001}"
 		}
 		return ""
 	case "VersionNT", "VersionNT64", "MsiNTProductType", "Privileged":
 		return map[string]string{"VersionNT": "603", "VersionNT64": "603", "MsiNTProductType": "1", "Privileged": "1"}[s.name]
 	}
-	if in == upgrade && c.detects(s.name) {
-		return "{00000000-0000-0000-0000-000000000002}"
-	}
-	return c.properties[s.name]
-}
-
-// detects reports whether a property gets the older products that are removed.
-func (c *checker) detects(property string) bool {
 	for r := range c.db.Rows("Upgrade") {
-		if r.Text("ActionProperty") == property && r.Int("Attributes")&upgradeOnlyDetect == 0 {
-			return true
+		if r.Text("ActionProperty") == s.name {
+			if in.scenario == upgrade && r.Int("Attributes")&upgradeOnlyDetect == 0 {
+				return "{00000000-0000-0000-0000-000000000002}"
+			}
+			return ""
 		}
 	}
-	return false
+	if v, ok := c.properties[s.name]; ok || !in.given || isSystemProperty(s.name) {
+		return v
+	}
+	return "1"
 }
