@@ -69,7 +69,7 @@ const (
 	rootName      = "Root Entry"
 	rangeLock     = 0x7ffff000 // offset of the sector that [MS-CFB] 2.8 keeps free of data
 	maxVersion3   = 0x7fffff00 // bytes of a file of version 3, which cannot keep the range lock
-	largestStream = 1 << 62
+	largestStream = 1 << 44    // bytes: more sectors than there are numbers
 )
 
 // compareNames orders a directory: shorter names first, then by upper-cased code

@@ -3,6 +3,7 @@ package cfb
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -316,8 +317,8 @@ func (zeroReader) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// TestLarge has files with a DIFAT, of version 4, and beyond the range lock. What
-// is zero in them takes no memory.
+// TestLarge has files with a DIFAT, and one of version 4 beyond the range lock. What is
+// zero in them takes no memory.
 func TestLarge(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -327,8 +328,6 @@ func TestLarge(t *testing.T) {
 		{"header's DIFAT is full", 109*128*512 - 200*512, 3},
 		{"DIFAT", 20 << 20, 3},
 		{"DIFAT of two sectors", (109 + 127 + 5) * 128 * 512, 3},
-		{"version 3", 2<<30 - 40<<20, 3},
-		{"version 4", 2<<30 - 4096, 4},
 		{"range lock", 2<<30 + 1<<20, 4},
 	}
 	for _, tt := range tests {
@@ -370,6 +369,108 @@ func TestLarge(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPlan has the sizes at which a layout changes, without a file.
+func TestPlan(t *testing.T) {
+	tests := []struct {
+		name       string
+		size       int64
+		version    uint16
+		fat, difat uint64
+		end        uint64
+	}{
+		// 512 bytes of header, 1 sector of the directory, and the FAT.
+		{"no data", 0, 3, 1, 0, 2},
+		{"a full sector of the FAT", 126 * 512, 3, 1, 0, 128},
+		{"one sector more", 127 * 512, 3, 2, 0, 130},
+		{"the header's DIFAT is full", (109*128 - 109 - 1) * 512, 3, 109, 0, 109 * 128},
+		{"a DIFAT", (109*128 - 109) * 512, 3, 110, 1, 109*128 - 109 + 1 + 110 + 1},
+		// With the header, one sector less than the range lock's.
+		{"the last of version 3", 4161275 * 512, 3, 32768, 258, 4161275 + 1 + 32768 + 258},
+		{"the first of version 4", 4161276 * 512, 4, 509, 1, 520160 + 1 + 509 + 1},
+		{"the range lock", 2 << 30, 4, 513, 1, 524288 + 1 + 513 + 1},
+		{"the most", 1<<44 - 64<<30, 4, 0, 0, 0},
+	}
+	for _, tt := range tests {
+		l, err := plan([]Stream{pattern("a", tt.size)})
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		if tt.end == 0 {
+			continue
+		}
+		if l.version != tt.version || l.fat.count != tt.fat || l.difat.count != tt.difat || l.end != tt.end {
+			t.Errorf("%s: version %d, FAT %d, DIFAT %d, end %d, want %v", tt.name, l.version, l.fat.count, l.difat.count, l.end, tt)
+		}
+	}
+	for _, streams := range [][]Stream{
+		{pattern("a", -1)},
+		{pattern("a", 1<<44+1)},
+		{pattern("a", 1<<44)},
+		{pattern("a", 1<<44), pattern("b", 1<<44), pattern("c", 1<<44), pattern("d", 1<<44)},
+	} {
+		if l, err := plan(streams); err == nil {
+			t.Errorf("%d streams of %d bytes: %d sectors", len(streams), streams[0].Size, l.end)
+		}
+	}
+}
+
+// A faulty file cannot be read or written from some byte on.
+type faulty struct {
+	b     []byte
+	limit int64
+	n     int64
+}
+
+var errFaulty = errors.New("faulty")
+
+func (f *faulty) ReadAt(b []byte, off int64) (int, error) {
+	if off+int64(len(b)) > f.limit {
+		return 0, errFaulty
+	}
+	return bytes.NewReader(f.b).ReadAt(b, off)
+}
+
+func (f *faulty) Write(b []byte) (int, error) {
+	if f.n += int64(len(b)); f.n > f.limit {
+		return 0, errFaulty
+	}
+	return len(b), nil
+}
+
+func TestFaulty(t *testing.T) {
+	streams := []Stream{pattern("a", 100), pattern("b", 8<<20)}
+	b := write(t, root, streams...)
+	for _, limit := range []int64{0, 511, 512, 1000, 20000, int64(len(b)) - 1} {
+		if err := Write(&faulty{limit: limit}, root, streams); !errors.Is(err, errFaulty) {
+			t.Errorf("writing %d bytes: got error %v, want %v", limit, err, errFaulty)
+		}
+	}
+	r := open(t, b)
+	beyond := int64(len(b)) - r.Streams[1].Size // the directory and all before are read
+	for limit := int64(0); limit < beyond; limit += 512 {
+		if _, err := Open(&faulty{b: b, limit: limit}, int64(len(b))); err == nil {
+			// The mini stream is not read before it is asked for.
+			if limit < beyond-512 {
+				t.Errorf("reading %d of %d bytes is no error", limit, beyond)
+			}
+		} else if !errors.Is(err, errFaulty) {
+			t.Errorf("reading %d bytes: got error %v, want %v", limit, err, errFaulty)
+		}
+	}
+	// A file that is shorter than was said.
+	r, err := Open(bytes.NewReader(b[:len(b)-1000]), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, io.NewSectionReader(r.Streams[1].At, 0, r.Streams[1].Size)); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got error %v, want %v", err, io.ErrUnexpectedEOF)
+	}
+	if _, err := Open(bytes.NewReader(b[:1000]), int64(len(b))); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got error %v, want %v", err, io.ErrUnexpectedEOF)
 	}
 }
 

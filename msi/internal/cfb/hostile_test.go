@@ -22,7 +22,7 @@ func TestHostile(t *testing.T) {
 		change func(b []byte) []byte
 		want   string
 	}{
-		{"nothing", func(b []byte) []byte { return nil }, "less than a header"},
+		{"nothing", func([]byte) []byte { return nil }, "less than a header"},
 		{"half a header", func(b []byte) []byte { return b[:511] }, "less than a header"},
 		{"header alone", func(b []byte) []byte { return b[:512] }, "1 sectors of the FAT in a file of 0"},
 		{"magic", func(b []byte) []byte { b[0]++; return b }, "does not begin as one"},

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,6 +59,52 @@ func oracleStreams() []Stream {
 		streams = append(streams, pattern(fmt.Sprint("stream", i), int64(100*i)))
 	}
 	return streams
+}
+
+var large = flag.Bool("large", false, "also give 7z a file of more than 2 GiB, most of which is a hole on disk")
+
+// TestSevenZipVersion4 lets 7z list and extract from a file with the range lock.
+func TestSevenZipVersion4(t *testing.T) {
+	if !*large {
+		t.Skip("-large is not set")
+	}
+	need(t, "7z")
+	f, err := os.Create(filepath.Join(t.TempDir(), "x.msi"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s := &sparse{pages: make(map[int64][]byte)}
+	streams := []Stream{pattern("first", 5000), zeros("large", 2<<30+1<<20), pattern("last", 5000), pattern("small", 100)}
+	if err := Write(s, root, streams); err != nil {
+		t.Fatal(err)
+	}
+	for n, b := range s.pages {
+		if _, err := f.WriteAt(b, n*page); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Truncate(s.size); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range streams {
+		cmd := exec.CommandContext(t.Context(), "7z", "x", "-tCompound", "-so", f.Name(), quotable(s.Name))
+		got, want := sha256.New(), sha256.New()
+		cmd.Stdout = got
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		r, err := s.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(want, r); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
+			t.Errorf("7z extracts other content of %q", quotable(s.Name))
+		}
+	}
 }
 
 func TestSevenZip(t *testing.T) {

@@ -84,7 +84,9 @@ func (f *file) readHeader() error {
 	}
 	f.version = le.Uint16(f.header[26:])
 	shift := le.Uint16(f.header[30:])
-	if !(f.version == 3 && shift == 9) && !(f.version == 4 && shift == 12) {
+	switch {
+	case f.version == 3 && shift == 9, f.version == 4 && shift == 12:
+	default:
 		return fmt.Errorf("version %d with sectors of 1<<%d bytes", f.version, shift)
 	}
 	f.sector = 1 << shift

@@ -11,8 +11,8 @@ import (
 
 // Write writes a file with the streams, whose bodies follow one another in the order
 // given, except that those of less than 4096 bytes come before the others. It needs
-// no more memory for larger streams. A file of less than 2 GiB is of version 3, the
-// one that Windows Installer itself writes, and a larger one of version 4.
+// no more memory for larger streams. A file of less than 2 GiB is of version 3, which
+// every reader knows, and a larger one of version 4.
 //
 // It refuses names that are empty, too long, or the same but for case, and a body
 // that has other than Size bytes, by its stream's name.

@@ -175,18 +175,18 @@ func (r Record) IsNull(column string) bool {
 // Key is the row's primary key as people write it: "TABLE.KEY1.KEY2". That is also
 // the name of the stream of a row that has one.
 func (r Record) Key() string {
-	s := r.Table.Name
+	parts := []string{r.Table.Name}
 	for i, c := range r.Table.Columns {
 		if c.Type&TypeKey == 0 || i >= len(r.Row) {
 			continue
 		}
-		if _, null := r.Row[i].(Null); null {
-			s += "."
-			continue
+		part := ""
+		if _, null := r.Row[i].(Null); !null {
+			part = fmt.Sprint(r.Row[i])
 		}
-		s += fmt.Sprintf(".%v", r.Row[i])
+		parts = append(parts, part)
 	}
-	return s
+	return strings.Join(parts, ".")
 }
 
 // Add appends a row to a table of the catalogue, which it makes where the database

@@ -25,10 +25,9 @@ func Root() cfb.Root {
 // order their rows are.
 //
 // What the format cannot hold is an error: a null where there must be none, a string
-// too long or not of the code page, a number out of range, two rows of one key, a
-// stream without a row that has it or the reverse. All of them are reported, with
-// table, row and column. References between tables are not looked at: see
-// [CheckReferences].
+// too long or not of the code page, a number out of range, two rows of one key, a row
+// whose stream is not there. All of them are reported, with table, row and column.
+// References between tables are not looked at: see [CheckReferences].
 func Encode(d *Database) ([]cfb.Stream, error) {
 	e := &encoder{codepage: d.Codepage, ids: make(map[string]int)}
 	if err := checkCodepage(d.Codepage); err != nil {

@@ -16,10 +16,7 @@ import (
 // SDK gives for them: \x10, \x11 for CR and \x19 for LF.
 func WriteIDT(w io.Writer, t *Table) error {
 	bw := bufio.NewWriter(w)
-	line := func(cells []string) {
-		bw.WriteString(strings.Join(cells, "\t")) // Flush gives the error
-		bw.WriteString("\r\n")
-	}
+	line := func(cells []string) { fmt.Fprintf(bw, "%s\r\n", strings.Join(cells, "\t")) } // Flush gives the error
 	var names, types []string
 	keys := []string{t.Name}
 	for _, c := range t.Columns {

@@ -190,6 +190,7 @@ func compareMsiinfo(t *testing.T, path string, d *Database) {
 func TestMsiinfo(t *testing.T) {
 	need(t, "msiinfo")
 	d := sample()
+	d.Streams[1] = stream("product.cab", strings.Repeat("MSCF", 2<<20)) // large enough for a DIFAT
 	b := encode(t, d)
 	path := writeFile(t, b)
 	compareMsiinfo(t, path, read(t, b))
@@ -352,17 +353,27 @@ func TestEncodeErrors(t *testing.T) {
 	d.Add("Property", "C", "1")
 	d.Add("Property", "C", "2")
 	d.Add("Property", strings.Repeat("D", 73), "1")
+	d.Add("Property", "H", strings.Repeat("ü", 100))
 	d.Add("Media", 1, -1<<31)
 	d.Add("Feature", "Main", nil, nil, nil, 1, 1<<15)
 	d.Add("CreateFolder", "a.b", "c")
 	d.Add("CreateFolder", "a", "b.c")
 	d.Add("Binary", "hook", true)
 	d.Table("Property").Rows = append(d.Table("Property").Rows, Row{"E"}, Row{"F", int32(1)}, Row{"G", 1.5})
-	d.Tables = append(d.Tables, &Table{Name: "Empty"}, &Table{Name: "Odd", Columns: []Column{{"A", 0x2d03 &^ TypeString}}})
+	key := mustType("s72") | TypeKey
+	d.Tables = append(d.Tables, &Table{Name: "Empty"},
+		&Table{Name: "Odd", Columns: []Column{{"A", 0x2503}}},
+		&Table{Name: "_Streams", Columns: []Column{{"A", key}}},
+		&Table{Name: strings.Repeat("y", 61), Columns: []Column{{"A", key}}},
+		&Table{Name: "Twice", Columns: []Column{{"A", key}, {"A", mustType("i2")}, {"B", key}}})
 	_, err := Encode(d)
 	want := []string{
 		`encoding an installer database: table "Empty": it has no columns, or the first is no key`,
 		`table "Odd": column "A": type 0x2503`,
+		`table "Twice": two columns are named "A", or one has no name`,
+		`table "Twice": the key "B" follows a column that is none`,
+		`table "_Streams": the name is taken`,
+		`table "` + strings.Repeat("y", 61) + `": the name is too long`,
 		`row "Feature.Main", column Level: 32768 is not within ±32767`,
 		`row "Feature.Main", column Attributes: it must not be null`,
 		`row "Media.1", column LastSequence: -2147483648 is not within ±2147483647`,
@@ -373,6 +384,7 @@ func TestEncodeErrors(t *testing.T) {
 		`row "Property.E": 1 values for 2 columns`,
 		`row "Property.F", column Value: a column of type l0 cannot hold 1`,
 		`row "Property.G", column Value: a column of type l0 cannot hold 1.5`,
+		`row "Property.H", column Value: "` + strings.Repeat("ü", 50) + `…": code page 0 has ASCII alone; choose 1252 or 65001`,
 		`stream name "\x05SummaryInformation" is taken`,
 		`stream name "` + strings.Repeat("x", 63) + `" takes 32 units, and may take 1 to 31`,
 		`row "Binary.hook", column Data: there is no stream of this name`,
@@ -401,6 +413,51 @@ row "Component.other", column KeyPath: "nothing" is not in the table File or Reg
 row "Dialog.E", column Control_First: "OK" is not in the table Control`
 	if got := fmt.Sprint(CheckReferences(d)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestRecord(t *testing.T) {
+	d := sample()
+	d.Add("Upgrade", "{x}", "1", nil, nil, 1, nil, "P")
+	for r := range d.Rows("Upgrade") {
+		if r.Text("UpgradeCode") != "{x}" {
+			continue
+		}
+		if got := r.Key(); got != "Upgrade.{x}.1...1" {
+			t.Errorf("key %q", got)
+		}
+		if r.Int("Attributes") != 1 || r.Text("Attributes") != "" || r.Int("VersionMin") != 0 {
+			t.Errorf("attributes %d", r.Int("Attributes"))
+		}
+		if !r.IsNull("VersionMax") || !r.IsNull("Nothing") || r.IsNull("VersionMin") || r.IsNull("Attributes") {
+			t.Error("other nulls")
+		}
+	}
+	if d.Table("Nothing") != nil {
+		t.Error("a table Nothing")
+	}
+	for range d.Rows("Nothing") {
+		t.Error("a row of Nothing")
+	}
+	for range d.Rows("_Validation") {
+		break // which Rows must allow
+	}
+	if s := d.Stream("Binary.hook"); s == nil || content(t, *s) != "program" {
+		t.Errorf("Binary.hook is %v", s)
+	}
+	if s := d.Stream("Nothing"); s != nil {
+		t.Errorf("Nothing is %v", s)
+	}
+}
+
+func TestReadStream(t *testing.T) {
+	d := read(t, encode(t, sample()))
+	b := make([]byte, 4)
+	if n, err := d.Stream("product.cab").At.ReadAt(b, 7996); n != 4 || err != nil || string(b) != "MSCF" {
+		t.Errorf("read %q, %v", b[:n], err)
+	}
+	if d.File.Root != Root() || len(d.File.Streams) != 3+2+len(d.Tables)+len(d.Streams) {
+		t.Errorf("the file has the class %x and %d streams", d.File.Root, len(d.File.Streams))
 	}
 }
 
