@@ -176,7 +176,6 @@ var actionOrder = [...][2]string{
 	{"CostFinalize", "ExecuteAction"},
 	{"FindRelatedProducts", "MigrateFeatureStates"},
 	{"FindRelatedProducts", "RemoveExistingProducts"},
-	{"InstallValidate", "RemoveExistingProducts"},
 	{"InstallValidate", "InstallInitialize"},
 	{"InstallInitialize", "ProcessComponents"},
 	{"InstallInitialize", "InstallFinalize"},

@@ -75,8 +75,9 @@ func (n binary) holds(value func(symbol) string) bool {
 
 // An operand is a symbol, or a text that stands for itself.
 type operand struct {
-	symbol symbol // no name for a literal and an integer
-	text   string
+	symbol  symbol // no name for a literal and an integer
+	text    string
+	integer bool
 }
 
 func (o operand) value(value func(symbol) string) string {
@@ -89,7 +90,10 @@ func (o operand) value(value func(symbol) string) string {
 func (n comparison) holds(value func(symbol) string) bool {
 	l := n.left.value(value)
 	if n.op == "" {
-		return l != "" && (n.left.symbol.name != "" || l != "0")
+		if n.left.integer {
+			return strings.Trim(l, "-0") != ""
+		}
+		return l != ""
 	}
 	r := n.right.value(value)
 	li, lerr := strconv.ParseInt(l, 10, 32)
@@ -316,7 +320,7 @@ func (p *conditionParser) operand() operand {
 		return operand{text: t[1 : len(t)-1]}
 	case kindInteger:
 		p.next()
-		return operand{text: t}
+		return operand{text: t, integer: true}
 	case kindEnd:
 		p.fail("a value is missing at the end")
 	default:

@@ -345,6 +345,11 @@ func checkICE57(c *checker) {
 	for r := range c.db.Rows("CreateFolder") {
 		folder(r.Text("Component_"), r.Text("Directory_"))
 	}
+	for r := range c.db.Rows("Shortcut") {
+		if !c.has("Feature", r.Text("Target")) {
+			folder(r.Text("Component_"), r.Text("Directory_"))
+		}
+	}
 	for r := range c.db.Rows("Component") {
 		name := r.Text("Component")
 		userKey := c.userKey(r) == ""

@@ -76,7 +76,7 @@ type Cabinet struct {
 	Name  string // as in Media.Cabinet, without a #
 	Files []CabinetFile
 	// IncompleteTrees is the numbers of the frames, from 0, that have a Huffman tree
-	// with unused codes.
+	// with unused codes. The first alone is enough.
 	IncompleteTrees []int
 }
 

@@ -250,8 +250,8 @@ func checkUninstallConditions(c *checker) {
 
 func checkTrees(c *checker) {
 	for _, cab := range c.contents.Cabinets {
-		if n := len(cab.IncompleteTrees); n > 0 {
-			c.error(cab.Name, "%d frames, the first is number %d, have an incomplete Huffman tree, which cabextract and Windows refuse", n, cab.IncompleteTrees[0])
+		if len(cab.IncompleteTrees) > 0 {
+			c.error(cab.Name, "the frame %d, from 0, has an incomplete Huffman tree, which cabextract and Windows refuse", cab.IncompleteTrees[0])
 		}
 	}
 }

@@ -256,19 +256,12 @@ type fault struct {
 	plant func(*msidb.Database, *Contents)
 }
 
+// TestBase: nothing is found in the base, nor in what may be done otherwise.
 func TestBase(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		change func(*msidb.Database)
-	}{
-		{"as it is", func(*msidb.Database) {}},
-		{"with dialogs", dialogs},
-		{"with a user's folder", func(db *msidb.Database) { userFolder(db, "ProgramMenuFolder") }},
-		{"for Arm64", func(db *msidb.Database) { db.Summary.Template = "Arm64;1033,1031" }},
-	} {
+	for _, tt := range right {
 		t.Run(tt.name, func(t *testing.T) {
 			db, contents := base()
-			tt.change(db)
+			tt.change(db, &contents)
 			validate(db)
 			for _, f := range Check(db, contents) {
 				t.Error(f)
@@ -322,6 +315,20 @@ func TestSameVersion(t *testing.T) {
 	findings := Check(db, contents)
 	if len(findings) != 1 || findings[0].Rule != "ICE61" || findings[0].Severity != Warning {
 		t.Errorf("found %v, want one warning of ICE61", findings)
+	}
+}
+
+func TestFindingString(t *testing.T) {
+	for _, tt := range []struct {
+		finding Finding
+		want    string
+	}{
+		{Finding{"ICE03", Error, "File.f.Version", "wrong"}, "ICE03 error: File.f.Version: wrong"},
+		{Finding{"ICE82", Warning, "", "odd"}, "ICE82 warning: odd"},
+	} {
+		if got := tt.finding.String(); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
 	}
 }
 
