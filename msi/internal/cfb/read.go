@@ -26,8 +26,8 @@ type Reader struct {
 }
 
 // Open reads the directory of a file of size bytes, and where its streams are. A
-// file whose chains of sectors loop, meet or leave it is an error. Memory is bounded
-// by about a tenth of the file's size.
+// file whose chains of sectors loop, meet or leave it is an error. Little of it is in
+// memory, unless its streams are in many pieces: then up to a third of its size is.
 func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	f := &file{r: r, size: size}
 	if err := f.readHeader(); err != nil {

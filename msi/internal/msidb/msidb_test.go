@@ -2,6 +2,7 @@ package msidb
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -292,6 +293,40 @@ func TestForeign(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestReferenceCounts compares the counts in a string pool with those of Windows
+// Installer, which made relic's package.
+func TestReferenceCounts(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(relic(t), "functest", "packages", "dummy.msi"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := func(d *Database) map[string]uint16 {
+		var pool, data string
+		for _, s := range d.File.Streams {
+			switch name, _ := unpack(s.Name); name {
+			case "_StringPool":
+				pool = content(t, Stream{Open: s.Open})
+			case "_StringData":
+				data = content(t, Stream{Open: s.Open})
+			}
+		}
+		le := binary.LittleEndian
+		m := make(map[string]uint16)
+		for at := 4; at < len(pool); at += 4 {
+			n := le.Uint16([]byte(pool[at:]))
+			if refs := le.Uint16([]byte(pool[at+2:])); refs > 0 {
+				m[data[:n]] = refs
+			}
+			data = data[n:]
+		}
+		return m
+	}
+	d := read(t, b)
+	if diff := cmp.Diff(counts(read(t, encode(t, d))), counts(d)); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -13,11 +13,11 @@ import (
 )
 
 // The most bytes that Read takes from a file into memory: for all tables together,
-// and for all strings. In memory they take some ten times that. A package with
-// 100,000 files has about 10 MB of each.
+// for the string pool, and for its strings. In memory they take up to twenty times
+// that. A package with 100,000 files has about 10 MB of each.
 const (
-	maxTables  = 64 << 20
-	maxStrings = 128 << 20
+	maxTables  = 32 << 20
+	maxStrings = 64 << 20
 )
 
 // Read reads a package of size bytes. Streams that are no tables stay in r, which
