@@ -35,6 +35,7 @@ packages='
 	dpkg-dev          deb: dpkg-deb and friends
 	gcc               unit: the race detector
 	libc6-dev         unit: the race detector
+	iproute2          windows: a network of its own
 	lintian           install: Debian'"'"'s own check of a package
 	e2fsprogs         vm: makes its disk
 	mmdebstrap        install, vm: makes the roots
@@ -170,24 +171,52 @@ release() {
 		"$tools/vpkg" build --os el8,debian12 --arch all --out "$tools/dist"
 }
 
-# What hooks do on Windows, as far as Wine shows it: files, locks, programs and
-# services. It keeps no access lists, makes no junctions and knows no service that
-# another needs: the tests of these say that they are skipped.
+# What hooks and the agent do on Windows, as far as Wine shows it: files, locks,
+# programs and services, and the life of a product in the order of Windows Installer.
+# Wine keeps no access lists, makes no junctions and knows no service that another
+# needs: the tests of these say that they are skipped.
 windows() {
 	if ! command -v wine >/dev/null || [ "$(uname -m)" != x86_64 ]; then
 		echo "SKIP windows: wine is not installed, or not for amd64"
-		return 0
+		[ -z "${VPKG_REQUIRE_INSTALL-}" ]
+		return
 	fi
-	WINEPREFIX=$(mktemp -d) || return 1
-	export WINEPREFIX WINEARCH=win64 WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml='
+	dir=$(mktemp -d) || return 1
+	export WINEPREFIX="$dir/prefix" WINEARCH=win64 WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml='
+	export VPKG_TEST_PROGRAMS="$dir/programs" CGO_ENABLED=0
 	unset DISPLAY
-	# Services that are started while Wine still sets itself up do not come up.
-	wine wineboot -i >/dev/null 2>&1 && wineserver -w &&
-		go run ./internal/wineshim "$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll" &&
-		GOOS=windows GOARCH=amd64 go test -count=1 -timeout 3m -exec wine -run Windows ./hooks
+	mkdir "$WINEPREFIX" "$VPKG_TEST_PROGRAMS" "$dir/tests" &&
+		for name in vpkg-hook vpkg-agent; do
+			GOOS=windows GOARCH=amd64 go build -o "$VPKG_TEST_PROGRAMS/$name.exe" "./cmd/$name" || return 1
+		done &&
+		for folder in $windows_packages; do
+			GOOS=windows GOARCH=amd64 go test -c -o "$dir/tests/$(basename "$folder").exe" "$folder" || return 1
+		done &&
+		go build -o "$dir/wineshim" ./internal/wineshim || return 1
+	# With a network of its own, for the agent's services listen and connect.
+	user=
+	[ "$(id -u)" = 0 ] || user=--map-root-user
+	# shellcheck disable=SC2086 # one word or none
+	unshare --net $user sh ./test.sh --one in_wine "$dir"
 	code=$?
+	rm -rf "$dir"
+	return $code
+}
+
+windows_packages='./hooks ./internal/pe ./platform ./cmd/vpkg-agent'
+
+# in_wine FOLDER runs the tests that are in FOLDER/tests, each where its package is.
+in_wine() {
+	# Services that are started while Wine still sets itself up do not come up.
+	ip link set lo up &&
+		wine wineboot -i >/dev/null 2>&1 && wineserver -w &&
+		"$1/wineshim" "$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll"
+	code=$?
+	[ $code != 0 ] || for folder in $windows_packages; do
+		echo "$folder"
+		(cd "$folder" && wine "$1/tests/$(basename "$folder").exe" -test.run Windows -test.timeout 3m) || code=1
+	done
 	wineserver -k
-	rm -rf "$WINEPREFIX"
 	return $code
 }
 
@@ -205,7 +234,8 @@ suite() {
 }
 
 if [ "${1-}" = --one ]; then
-	"$2"
+	shift
+	"$@"
 	exit
 fi
 
@@ -221,7 +251,7 @@ budget() {
 	release) echo 12 ;;
 	install) echo 28 ;;
 	vm) echo 19 ;;
-	windows) echo 4 ;;
+	windows) echo 6 ;;
 	*) echo "test.sh: no suite $1" >&2; exit 2 ;;
 	esac
 }

@@ -129,3 +129,34 @@ func FuzzParseConfig(f *testing.F) {
 		}
 	})
 }
+
+func TestConfigWindows(t *testing.T) {
+	good := msiConfig("25.2.20-10")
+	good.Program = "/Program Files (x86)/Illumio"
+	if err := good.Validate(); err != nil {
+		t.Error(err)
+	}
+	if got := good.Report() + good.LogFile() + good.PolicyStatus(); got != "/Windows/Temp/illumio-ven-report.tgz/Windows/Temp/illumio.log/var/lib/vpkg/illumio-ven/policy-status.json" {
+		t.Errorf("the files are %s", got)
+	}
+	bad := config("1")
+	bad.Windows, bad.Program, bad.Log = true, "/Program Files /x.", ""
+	bad.Units = []hooks.Unit{{Name: "agent.service"}, {Name: "agentSvc", RunAs: true}}
+	bad.Modules, bad.Sysctls = []hooks.Module{{Name: "x"}}, []hooks.Setting{{Name: "a.b", Value: "1"}}
+	bad.Firewall, bad.Settings = &hooks.Firewall{}, "/etc/default/x"
+	err := bad.Validate()
+	for _, want := range []string{
+		`program folder "/Program Files /x."`, `service "agent.service"`, "service agentSvc: works neither", "account: there is none", "start command: there is none",
+		"kernel modules: there is none", "kernel settings: there is none", "firewall: there is none", "settings: there is none",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not say %s", want)
+		}
+	}
+	if n := strings.Count(err.Error(), "\n") + 1; n != 9 {
+		t.Errorf("%d problems, want 9:\n%v", n, err)
+	}
+	if got := bad.LogFile(); got != "/Windows/Temp/illumio-ven-install.log" {
+		t.Errorf("the default log is %s", got)
+	}
+}

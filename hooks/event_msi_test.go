@@ -1,6 +1,7 @@
 package hooks_test
 
 import (
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -64,8 +65,10 @@ func TestFromMSI(t *testing.T) {
 		{hooks.PostInstall, "REMOVE=ALL", `msi post-install action: REMOVE is "ALL": the product is removed`},
 		{hooks.PreRemove, unset, "msi pre-remove action: REMOVE is not set"},
 		{"mid-install", "", "msi mid-install action: not known to this version of the hook"},
+		{hooks.PreInstall, "OLDVERSIONFOUND={1}", "illumio-ven 2.0 is older than 2.0.1, which is installed: remove that first"},
+		{hooks.PreInstall, "Installed=00:00:00 REINSTALL=ALL", "illumio-ven 2.0 is older than 2.0.1, which is installed: remove that first"},
 	} {
-		if _, err := hooks.FromMSI(tc.phase, strings.Fields(tc.args), config("2.0"), hooks.Installed{}); message(err) != tc.err {
+		if _, err := hooks.FromMSI(tc.phase, strings.Fields(tc.args), config("2.0"), installed("2.0.1")); message(err) != tc.err {
 			t.Errorf("FromMSI(%s, %q) gives %q, want %q", tc.phase, tc.args, message(err), tc.err)
 		}
 	}
@@ -75,9 +78,10 @@ func TestFromMSI(t *testing.T) {
 // service for each component.
 func msiConfig(version string) hooks.Config {
 	c := config(version)
-	c.Account, c.Start = hooks.Account{}, nil
-	c.Folders = []hooks.Folder{{Path: "/opt/illumio_ven_data", Mode: 0o700}}
-	c.Units = []hooks.Unit{{Name: "venAgentMgr.service", Enable: true, Start: true}}
+	c.Windows, c.Account, c.Start = true, hooks.Account{}, nil
+	c.Program, c.Data, c.Log = "/Program Files/Illumio", "/ProgramData/Illumio", "/Windows/Temp/illumio.log"
+	c.Folders = []hooks.Folder{{Path: "/ProgramData/Illumio", Mode: 0o700}, {Path: "/ProgramData/Illumio/log", Mode: 0o700}}
+	c.Units = []hooks.Unit{{Name: "venAgentMgrSvc", Enable: true, Start: true}}
 	return c
 }
 
@@ -90,25 +94,36 @@ func TestMSI(t *testing.T) {
 		state string // version and what of the service
 		open  bool   // something can be taken back
 	}{
-		{"install", []string{"2.0 pre-install", "2.0 post-install", "2.0 post-install COMMIT=1"}, "2.0 enabled, runs", false},
-		{"installed, not committed", []string{"2.0 pre-install", "2.0 post-install"}, "2.0 enabled", true},
+		{"install", []string{"2.0 pre-install", "2.0 post-install", "2.0 post-install COMMIT=1"}, "2.0 data enabled, runs", false},
+		{"installed, not committed", []string{"2.0 pre-install", "2.0 post-install"}, "2.0 data enabled", true},
 		{"taken back", []string{"2.0 pre-install", "2.0 post-install", "2.0 post-install ROLLBACK=1", "2.0 pre-install ROLLBACK=1"}, "none", false},
 		{"upgrade", []string{
 			"1.0 post-install", "1.0 post-install COMMIT=1",
 			"2.0 pre-install " + old, "1.0 pre-remove REMOVE=ALL UPGRADINGPRODUCTCODE={2}", "2.0 post-install " + old, "2.0 post-install COMMIT=1 " + old,
-		}, "2.0 enabled, runs", false},
+		}, "2.0 data enabled, runs", false},
 		{"upgrade, taken back", []string{
 			"1.0 post-install", "1.0 post-install COMMIT=1",
 			"2.0 pre-install " + old, "2.0 post-install " + old, "2.0 post-install ROLLBACK=1", "2.0 pre-install ROLLBACK=1",
-		}, "1.0 enabled, runs", false},
+		}, "1.0 data enabled, runs", false},
 		{"remove", []string{
 			"2.0 post-install", "2.0 post-install COMMIT=1", "2.0 pre-remove REMOVE=ALL", "2.0 post-remove REMOVE=ALL COMMIT=1",
-		}, "removed", false},
+		}, "removed data", false},
+		{"purge, not committed", []string{
+			"2.0 pre-install", "2.0 post-install", "2.0 post-install COMMIT=1", "2.0 pre-remove REMOVE=ALL REMOVEDATA=1", "2.0 post-remove REMOVE=ALL REMOVEDATA=1",
+		}, "removed data", true},
+		{"purge", []string{
+			"2.0 pre-install", "2.0 post-install", "2.0 post-install COMMIT=1", "2.0 pre-remove REMOVE=ALL REMOVEDATA=1", "2.0 post-remove REMOVE=ALL REMOVEDATA=1",
+			"2.0 post-remove REMOVE=ALL REMOVEDATA=1 COMMIT=1",
+		}, "none", false},
+		{"purge, taken back", []string{
+			"2.0 pre-install", "2.0 post-install", "2.0 post-install COMMIT=1", "2.0 pre-remove REMOVE=ALL REMOVEDATA=1", "2.0 post-remove REMOVE=ALL REMOVEDATA=1",
+			"2.0 post-remove REMOVE=ALL REMOVEDATA=1 ROLLBACK=1", "2.0 pre-remove REMOVE=ALL REMOVEDATA=1 ROLLBACK=1",
+		}, "2.0 data enabled, runs", false},
 		{"remove, taken back", []string{
 			"2.0 post-install", "2.0 post-install COMMIT=1", "2.0 pre-remove REMOVE=ALL", "2.0 pre-remove REMOVE=ALL ROLLBACK=1",
-		}, "2.0 enabled, runs", false},
+		}, "2.0 data enabled, runs", false},
 	} {
-		sys := &hookstest.System{Units: map[string]hookstest.Unit{"venAgentMgr.service": {}}, Unpacked: "x"}
+		sys := &hookstest.System{Units: map[string]hookstest.Unit{"venAgentMgrSvc": {}}, Unpacked: "x"}
 		for _, r := range tc.runs {
 			words := strings.Fields(r)
 			c := msiConfig(words[0])
@@ -131,15 +146,44 @@ func TestMSI(t *testing.T) {
 				state, _, _ = strings.Cut(rest, `"`)
 			}
 		}
-		if u := sys.Units["venAgentMgr.service"]; u.Enabled {
+		if _, ok := sys.Files["/ProgramData/Illumio/log"]; ok {
+			state += " data"
+		}
+		if u := sys.Units["venAgentMgrSvc"]; u.Enabled {
 			state += " enabled"
 		}
-		if sys.Units["venAgentMgr.service"].Runs != "" {
+		if sys.Units["venAgentMgrSvc"].Runs != "" {
 			state += ", runs"
 		}
 		_, open := sys.Files["/var/lib/vpkg/illumio-ven/journal.json"]
 		if state != tc.state || open != tc.open {
 			t.Errorf("%s: %s, open %t, want %s, open %t", tc.name, state, open, tc.state, tc.open)
+		}
+	}
+}
+
+// A folder that pre-install may not have is the end of an installation in which
+// nothing has been changed yet.
+func TestMSIPlanted(t *testing.T) {
+	sys := &hookstest.System{Before: func(_ int, call string) error {
+		if strings.HasPrefix(call, "chown") && strings.HasSuffix(call, "/ProgramData/Illumio") {
+			return hooks.ErrPlanted
+		}
+		return nil
+	}}
+	c := msiConfig("2.0")
+	e, err := hooks.FromMSI(hooks.PreInstall, nil, c, hooks.Installed{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = hooks.Run(t.Context(), e, hooks.Plan(e, c), sys, slog.New(slog.DiscardHandler))
+	const want = "illumio-ven pre-install: folder /ProgramData/Illumio: may have been put there by an ordinary user: permission denied"
+	if !errors.Is(err, hooks.ErrPlanted) || message(err) != want {
+		t.Errorf("pre-install gives %q, want %q", message(err), want)
+	}
+	for name := range sys.Files {
+		if !strings.HasPrefix(name, "/var") {
+			t.Errorf("%s is there", name)
 		}
 	}
 }

@@ -22,6 +22,9 @@ func FindHost(c Config, program, data string) Host {
 	if program == "" {
 		program = Registered(c.Name, "InstallFolder")
 	}
+	if program != "" {
+		program = filepath.Clean(program)
+	}
 	if data == "" {
 		data = Registered(c.Name, "DataFolder")
 	}
@@ -30,7 +33,7 @@ func FindHost(c Config, program, data string) Host {
 		data = filepath.Join(all, filepath.Base(program))
 	}
 	if program != "" {
-		h.Places[c.Program] = filepath.Clean(program)
+		h.Places[c.Program] = program
 	}
 	if c.Data != "" && data != "" {
 		h.Places[c.Data] = filepath.Clean(data)

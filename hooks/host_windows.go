@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -96,7 +95,13 @@ func (h Host) Run(ctx context.Context, argv ...string) (string, error) {
 			program += ".exe"
 		}
 	}
-	return output(exec.CommandContext(ctx, program, argv[1:]...))
+	cmd := exec.CommandContext(ctx, program, argv[1:]...)
+	cmd.WaitDelay = 2 * time.Second // what it has started may go on, and keep its output open
+	out, err := output(cmd)
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil
+	}
+	return out, err
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -311,16 +316,17 @@ func (h Host) Set(name, text string) error {
 }
 
 // SetAttr sets owner and access list, and makes a missing folder which has them
-// from its beginning. A folder of an ordinary user is not used: one that is empty
-// is removed and made anew, for the user may have it open, and one that is not is
-// ErrPlanted. So is one of an administrator in which every user could write, if
-// one did.
+// from its beginning, after the folders above it, which are none of the
+// configuration's where an administrator wants the data to be. A folder of an
+// ordinary user is not used: one that is empty is removed and made anew, for the
+// user may have it open, and one that is not is ErrPlanted. So is one of an
+// administrator in which every user could write, if one did.
 func (h Host) SetAttr(name string, attr Attr) error {
 	path, err := h.place(name)
 	if err != nil {
 		return err
 	}
-	above, err := follow(path, false)
+	above, err := follow(path, attr.Mode.IsDir())
 	if err != nil {
 		return err
 	}
@@ -580,14 +586,8 @@ func MakePrivate(path string) error {
 	if err != nil {
 		return err
 	}
-	list, _, err := sd.DACL()
-	if err != nil {
-		return err
-	}
 	const what = windows.DACL_SECURITY_INFORMATION | windows.PROTECTED_DACL_SECURITY_INFORMATION
-	err = windows.SetSecurityInfo(t.Handle, windows.SE_FILE_OBJECT, what, nil, nil, list, nil)
-	runtime.KeepAlive(sd)
-	if err != nil {
+	if err := windows.SetKernelObjectSecurity(t.Handle, what, sd); err != nil {
 		return &fs.PathError{Op: "chmod", Path: path, Err: err}
 	}
 	return nil

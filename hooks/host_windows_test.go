@@ -53,11 +53,90 @@ func TestWindowsFiles(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := h.Set("/a", "1"); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("Set gives %v", err)
+	if err := h.Set("/a", "1"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Set of what is not there gives %v", err)
 	}
 	if err := h.Sync("/"); err != nil {
 		t.Error(err)
+	}
+}
+
+// A secret is overwritten where it is.
+func TestWindowsSet(t *testing.T) {
+	h := Host{Root: tempDir(t)}
+	if err := h.WriteFile("/code", []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Set("/code", "000000"); err != nil {
+		t.Error(err)
+	}
+	if b, err := h.ReadFile("/code"); err != nil || string(b) != "000000\n" {
+		t.Errorf("the file is %q, %v", b, err)
+	}
+	if err := h.Set("/", "0"); err == nil {
+		t.Error("a folder is written")
+	}
+}
+
+func TestWindowsRemoveAll(t *testing.T) {
+	h := Host{Root: tempDir(t)}
+	for _, name := range []string{"/data/a/b/c", "/data/d", "/kept/x"} {
+		if err := h.WriteFile(name, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(h.Root+`\kept`, h.Root+`\data\link`); err != nil {
+		t.Logf("no links here: %v", err)
+	}
+	f, err := os.OpenFile(h.Root+`\data\d`, os.O_RDONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.RemoveAll("/data"); err == nil && isWine() {
+		t.Error("a folder with an open file is removed") // Wine has no POSIX semantics
+	}
+	f.Close()
+	if err := h.RemoveAll("/data"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	if _, err := h.Stat("/data"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder: %v", err)
+	}
+	if _, err := h.Stat("/kept/x"); err != nil {
+		t.Errorf("what a link led to: %v", err)
+	}
+	for _, name := range []string{`C:\`, "/Windows", "/ProgramData"} {
+		if err := (Host{}).RemoveAll(name); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "not a product's own folder") {
+			t.Errorf("removing %s gives %v", name, err)
+		}
+	}
+}
+
+// A folder that may be a user's is left, with all that is in it.
+func TestWindowsRemoveAllRefused(t *testing.T) {
+	h := Host{Root: tempDir(t)}
+	if err := h.WriteFile("/data/a", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := removeAll(h.Root+`\data`, func(thing) error { return ErrPlanted })
+	if _, serr := h.Stat("/data/a"); !errors.Is(err, ErrPlanted) || serr != nil {
+		t.Errorf("removing it gives %v; what is in it: %v", err, serr)
+	}
+}
+
+func TestWindowsFindHost(t *testing.T) {
+	c := Config{Name: "no-such-product", Program: "/Program Files/X", Data: "/ProgramData/X"}
+	h := FindHost(c, `C:\a\.`, "")
+	for name, want := range map[string]string{"/Program Files/X/bin": `C:\a\bin`, "/ProgramData/X/log": os.Getenv("ProgramData") + `\a\log`} {
+		if got, err := h.Locate(name); err != nil || !strings.EqualFold(got, want) {
+			t.Errorf("%s is %q, %v, want %q", name, got, err, want)
+		}
+	}
+	if got, err := FindHost(c, `C:\a`, `D:\b\`).Locate("/ProgramData/X"); err != nil || got != `D:\b` {
+		t.Errorf("the data is %q, %v", got, err)
+	}
+	if text := Registered(c.Name, "DataFolder"); text != "" {
+		t.Errorf("the registry has %q", text)
 	}
 }
 

@@ -90,9 +90,7 @@ func (r *run) run(steps []Step) error {
 func (r *run) purge() {
 	r.unlock() // Windows keeps the name of a file that is open
 	r.unlock = func() {}
-	for _, name := range []string{installedFile, failedFile, lockFile, ""} {
-		r.ignoreMissing(r.Remove(strings.TrimSuffix(r.dir+name, "/")))
-	}
+	r.ignoreMissing(r.RemoveAll(strings.TrimSuffix(r.dir, "/")))
 	r.ignoreMissing(r.Remove(strings.TrimSuffix(stateFolder, "/"))) // other packages' may be in it
 }
 

@@ -1,6 +1,10 @@
 package hooks
 
-import "testing"
+import (
+	"errors"
+	"io/fs"
+	"testing"
+)
 
 func TestPlaces(t *testing.T) {
 	p := places{
@@ -28,6 +32,32 @@ func TestPlaces(t *testing.T) {
 	} {
 		if got, ok := p.find(name); got != want || ok != (want != "") {
 			t.Errorf("find(%q) is %q, %t, want %q", name, got, ok, want)
+		}
+	}
+}
+
+func TestMayRemoveAll(t *testing.T) {
+	system := []string{`C:\Windows`, `C:\Windows\system32`, `C:\ProgramData`, `C:\Program Files`, `C:\Users`}
+	for name, want := range map[string]bool{
+		`C:\ProgramData\Illumio`:         true,
+		`C:\ProgramData\Illumio\`:        true,
+		`D:\Illumio`:                     true,
+		`C:\Windows\Temp\x`:              true, // odd, and no folder of Windows
+		`C:\ProgramData`:                 false,
+		`c:\programdata\`:                false,
+		`C:\Windows`:                     false,
+		`C:\Windows\System32`:            false,
+		`C:\Users`:                       false,
+		`C:\`:                            false,
+		`C:`:                             false,
+		`C:\ProgramData\x\..`:            false,
+		`C:\ProgramData\x\..\..\Windows`: false,
+		`\\server\share\x`:               false,
+		`ProgramData`:                    false,
+		``:                               false,
+	} {
+		if err := mayRemoveAll(name, system); (err == nil) != want || err != nil && !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("mayRemoveAll(%q) gives %v, want %t", name, err, want)
 		}
 	}
 }

@@ -16,7 +16,7 @@ type services struct {
 	units []hooks.Unit
 }
 
-func (s services) name() string { return "services" }
+func (s services) name() string { return byServices }
 
 func (s services) states(ctx context.Context) ([]ComponentState, error) {
 	var states []ComponentState

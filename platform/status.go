@@ -11,6 +11,9 @@ import (
 	"github.com/vpkg/vpkg/hooks/tinyjson"
 )
 
+// byServices is the supervisor of components that are services of Windows.
+const byServices = "services"
+
 // A supervisor keeps components running. The functions given to start and stop
 // are told of every component how it went, in order; an error that they return
 // is one that no component is to blame for.
@@ -113,7 +116,11 @@ func (p Product) status(ctx context.Context, s supervisor, asJSON bool) int {
 func (s Status) String() string {
 	b := fmt.Appendf(nil, "%s %s is %s (%s)\n", s.Name, s.Version, s.State, s.Supervisor)
 	if s.Agent != "" {
-		b = fmt.Appendf(b, "Agent state: %s\n", s.Agent)
+		label := "Agent state"
+		if s.Supervisor == byServices { // as the product has it on Windows
+			label = "Agent State"
+		}
+		b = fmt.Appendf(b, "%s: %s\n", label, s.Agent)
 	}
 	if s.Policy != "" {
 		b = fmt.Appendf(b, "Policy: %s\n", s.Policy)

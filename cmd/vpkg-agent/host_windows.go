@@ -63,19 +63,17 @@ func thisHost() agent.Host {
 }
 
 // asService runs a command under the service control manager, if that has started
-// this process, and else as it is.
+// this process, and else as it is. (Only the manager knows that; svc.IsWindowsService
+// guesses by the parent's name, which Wine 8 does not tell.)
 func asService(ctx context.Context, do func(context.Context) error) error {
-	is, err := svc.IsWindowsService()
-	if err != nil {
-		return fmt.Errorf("asking whether this is a service: %w", err)
-	}
-	if !is {
-		return do(ctx)
-	}
 	var s service
 	s.do = func() error { return do(s.ctx) }
 	s.ctx, s.stop = context.WithCancelCause(ctx)
-	if err := svc.Run("", &s); err != nil { // a process of its own has no need of a name
+	err := svc.Run("", &s) // a process of its own has no need of a name
+	if errors.Is(err, windows.ERROR_FAILED_SERVICE_CONTROLLER_CONNECT) {
+		return do(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("running as a service: %w", err)
 	}
 	return s.err

@@ -64,6 +64,9 @@ func (c control) run(ctx context.Context, args []string, codes map[string]string
 		fmt.Fprintf(c.stdout, controlUsage, c.name)
 		return 0
 	case "version":
+		if len(rest) > 0 {
+			return c.misused()
+		}
 		fmt.Fprintln(c.stdout, config.Version)
 		return 0
 	case "activate", "unpair":
@@ -133,7 +136,7 @@ func (c control) agent(ctx context.Context, config hooks.Config, host hooks.Host
 	if err != nil {
 		return c.fail(err)
 	}
-	cmd := exec.CommandContext(ctx, program+".exe", args...)
+	cmd := exec.CommandContext(ctx, program+".exe", args...) //nolint:gosec // the product's own, with what the administrator has typed
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, c.stdout, c.stderr
 	err = cmd.Run()
 	if e, ok := errors.AsType[*exec.ExitError](err); ok {
