@@ -68,7 +68,11 @@ func newMachine(t *testing.T) *machine {
 	t.Helper()
 	programs := os.Getenv("VPKG_TEST_PROGRAMS")
 	if programs == "" {
-		t.Skip("VPKG_TEST_PROGRAMS names no folder with vpkg-hook.exe and vpkg-agent.exe")
+		const why = "VPKG_TEST_PROGRAMS names no folder with vpkg-hook.exe and vpkg-agent.exe"
+		if os.Getenv("VPKG_REQUIRE_INSTALL") != "" {
+			t.Fatal(why)
+		}
+		t.Skip(why)
 	}
 	// Not t.TempDir: Wine 8 cannot remove a folder as it does.
 	dir, err := os.MkdirTemp("", "vpkg test ") //nolint:usetesting // as said

@@ -30,10 +30,10 @@ func embeddedConfig() []byte { return nil }
 // before may be readable for all: it no longer is.
 func openPrivate(host hooks.Host, file string) (*os.File, error) {
 	file = host.Root + file
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil { //nolint:gosec // the configuration's, below what dpkg unpacks to
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600) //nolint:gosec // as above
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
