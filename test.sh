@@ -29,16 +29,22 @@ failed=
 # packages: what the tests call, by the Debian package that has it.
 packages='
 	busybox           shell: scripts under another shell
+	cabextract        msi: unpacks cabinets
 	cpio              rpm: unpacking what rpm2cpio gives
 	dash              shell
 	debian-archive-keyring  install: roots of releases newer than this one
 	dpkg-dev          deb: dpkg-deb and friends
 	gcc               unit: the race detector
+	icoutils          msi: resources of programs
 	libc6-dev         unit: the race detector
 	iproute2          windows: a network of its own
 	lintian           install: Debian'"'"'s own check of a package
 	e2fsprogs         vm: makes its disk
 	mmdebstrap        install, vm: makes the roots
+	msitools          msi: reads and makes packages
+	openssl           msi: keys and time stamps
+	osslsigncode      msi: signatures
+	p7zip-full        msi: unpacks packages
 	qemu-system-x86   vm: emulates a machine
 	rpm               rpm: rpmbuild, rpm2cpio, rpmkeys
 	rpmlint           install: the same for RPM
@@ -47,6 +53,7 @@ packages='
 	util-linux        install: unshare, nsenter
 	wine              windows
 	wine64            windows
+	wixl              msi: makes other packages
 	xz-utils          payload
 	zstd              payload'
 
@@ -136,7 +143,7 @@ fuzz() {
 	{ echo "$targets" | tail -n "+$first"; echo "$targets" | head -n "$((first - 1))"; } | while read -r folder target; do
 		[ $(($(date +%s) + turn)) -le "$deadline" ] || break
 		echo "$folder $target for $turn s"
-		go test -run '^$' -fuzz "^$target\$" -fuzztime "${turn}s" "$folder" </dev/null >"$tools/fuzz.log" 2>&1
+		go test -run '^$' -fuzz "^$target\$" -fuzztime "${turn}s" -fuzzminimizetime=10x "$folder" </dev/null >"$tools/fuzz.log" 2>&1
 		code=$?
 		cat "$tools/fuzz.log"
 		# Until Go 1.27 a run may end with this error alone at its deadline: golang.org/issue/75804.
