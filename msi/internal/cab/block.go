@@ -14,6 +14,7 @@ type chunk struct {
 	literals   [numLiterals]uint32 // how often each symbol occurs
 	distances  [numDistances]uint32
 	cost       int // estimate of its size as a block, in bits/scale
+	together   int // and of it and the next as one block
 }
 
 const (
@@ -45,17 +46,15 @@ func (c *chunk) merge(b *chunk) {
 // split merges neighbouring chunks, the two that gain most first, until no merger
 // saves anything. What is left are the frame's blocks.
 func (z *encoder) split() {
-	var together [maxChunks]int // estimates of each chunk with the next
 	for i := range z.chunks {
 		z.chunks[i].cost = estimate(&z.chunks[i], &noChunk)
-		if i > 0 {
-			together[i-1] = estimate(&z.chunks[i-1], &z.chunks[i])
-		}
+		z.together(i)
 	}
 	for {
 		best, at := 0, -1
 		for i := range len(z.chunks) - 1 {
-			if gain := z.chunks[i].cost + z.chunks[i+1].cost - together[i]; gain >= best {
+			gain := z.chunks[i].cost + z.chunks[i+1].cost - z.chunks[i].together
+			if gain >= best {
 				best, at = gain, i
 			}
 		}
@@ -64,15 +63,19 @@ func (z *encoder) split() {
 		}
 		c := &z.chunks[at]
 		c.merge(&z.chunks[at+1])
-		c.cost = together[at]
+		c.cost = c.together
 		z.chunks = slices.Delete(z.chunks, at+1, at+2)
-		copy(together[at:], together[at+1:])
+		z.together(at)
 		if at > 0 {
-			together[at-1] = estimate(&z.chunks[at-1], c)
+			z.together(at - 1)
 		}
-		if at+1 < len(z.chunks) {
-			together[at] = estimate(c, &z.chunks[at+1])
-		}
+	}
+}
+
+// together sets the estimate of chunk i and the next as one.
+func (z *encoder) together(i int) {
+	if i+1 < len(z.chunks) {
+		z.chunks[i].together = estimate(&z.chunks[i], &z.chunks[i+1])
 	}
 }
 

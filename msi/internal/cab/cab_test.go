@@ -157,19 +157,22 @@ func payloads(t testing.TB) map[string][]byte {
 		"one byte":        {7},
 		"two bytes":       {7, 7},
 		"hello":           []byte("hello, world\n"),
-		"noise":           noise(200000),
+		"noise":           noise(100000),
 		"noise then zero": append(noise(40000), make([]byte, 100000)...),
-		"repeats":         bytes.Repeat(noise(20000), 10),
+		"repeats":         bytes.Repeat(noise(20000), 5),
 		"far repeats":     bytes.Repeat(noise(32768), 4),
 		"too far repeats": bytes.Repeat(noise(32769), 4),
 		"text":            bytes.Repeat([]byte("the quick brown fox "), 10000),
 		"one distance":    append(append(noise(1000), noise(3)...), make([]byte, 10)...),
-		"skewed":          skewed(300000),
-		"program":         programText(t, 1<<20),
+		"skewed":          skewed(100000),
+		"program":         programText(t, 300000),
 	}
-	for _, n := range []int{32767, 32768, 32769, 65535, 65536, 65537, runFrames*frameSize - 1, runFrames * frameSize, runFrames*frameSize + 1} {
+	for _, n := range []int{32767, 32768, 32769, 65535, 65536, 65537} {
 		p[fmt.Sprintf("%d zeros", n)] = make([]byte, n)
 		p[fmt.Sprintf("%d of noise", n)] = noise(n)
+		p[fmt.Sprintf("%d of a program", n)] = programText(t, n)
+	}
+	for _, n := range []int{runFrames*frameSize - 1, runFrames * frameSize, runFrames*frameSize + 1} {
 		p[fmt.Sprintf("%d of a program", n)] = programText(t, n)
 	}
 	// One byte of noise in many equal ones: all matches have the same distance.
@@ -207,8 +210,8 @@ func checkTools(t *testing.T, cabinet []byte, files map[string][]byte) {
 	}
 }
 
-// TestRoundTrip writes all payloads into one cabinet and into one each, at every
-// level. Every tree that is written is complete, or the strict reader would refuse.
+// TestRoundTrip writes all payloads into one cabinet, at every level. Every tree
+// that is written is complete, or the strict reader would refuse it.
 func TestRoundTrip(t *testing.T) {
 	all := payloads(t)
 	var names []string
@@ -219,18 +222,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 	for level := 1; level <= 9; level++ {
 		t.Run(fmt.Sprint("level ", level), func(t *testing.T) {
-			for _, f := range files {
-				b := write(t, []File{f}, Options{Level: level})[0]
-				_, contents, err := read(t.Context(), b, true)
-				if err != nil {
-					t.Fatalf("reading %q: %v", f.Name, err)
-				}
-				if !bytes.Equal(contents[0], all[f.Name]) {
-					t.Errorf("%q is read as something else", f.Name)
-				}
-			}
-			b := write(t, files, Options{Level: level})
-			r, contents, err := read(t.Context(), b[0], true)
+			b := write(t, files, Options{Level: level})[0]
+			r, contents, err := read(t.Context(), b, true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -243,34 +236,39 @@ func TestRoundTrip(t *testing.T) {
 					t.Errorf("%q is read as something else", name)
 				}
 			}
-			checkTools(t, b[0], all)
+			if level == 1 || level == DefaultLevel || level == 9 {
+				checkTools(t, b, all)
+			}
 		})
 	}
 }
 
-// TestTools has other readers read a cabinet of each payload alone.
-func TestTools(t *testing.T) {
-	need(t, "cabextract")
-	need(t, "7z")
+// TestAlone writes each payload into a cabinet of its own.
+func TestAlone(t *testing.T) {
 	for name, content := range payloads(t) {
 		t.Run(name, func(t *testing.T) {
-			f := file("x", content)
-			checkTools(t, write(t, []File{f}, Options{})[0], map[string][]byte{"x": content})
+			b := write(t, []File{file("x", content)}, Options{})[0]
+			_, contents, err := read(t.Context(), b, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(contents[0], content) {
+				t.Error("content is read as something else")
+			}
+			checkTools(t, b, map[string][]byte{"x": content})
 		})
 	}
 }
 
 func TestSameBytes(t *testing.T) {
 	var files []File
-	for i := range 5 {
+	for i := range 3 {
 		files = append(files, file(fmt.Sprint(i), programText(t, 1<<20+i*12345)))
 	}
 	want := sha256.Sum256(write(t, files, Options{Jobs: 1})[0])
 	for _, jobs := range []int{0, 2, 3, 7} {
-		for range 3 {
-			if got := sha256.Sum256(write(t, files, Options{Jobs: jobs})[0]); got != want {
-				t.Errorf("%d jobs give %x, want what one gives, %x", jobs, got, want)
-			}
+		if got := sha256.Sum256(write(t, files, Options{Jobs: jobs})[0]); got != want {
+			t.Errorf("%d jobs give %x, want what one gives, %x", jobs, got, want)
 		}
 	}
 }

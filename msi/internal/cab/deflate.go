@@ -92,7 +92,7 @@ func load64(b *plain, i int) uint64 {
 	return binary.LittleEndian.Uint64(b[i : i+8])
 }
 
-func hash(v uint32) uint32 { return v * 0x9e3779b1 >> (32 - hashBits) }
+func hash4(v uint32) uint32 { return v * 0x9e3779b1 >> (32 - hashBits) }
 
 func hash3(v uint32) uint32 { return v << 8 * 0x9e3779b1 >> (32 - hash3Bits) }
 
@@ -108,7 +108,7 @@ func (z *encoder) prime(b *plain, from, to int) {
 func (z *encoder) insert(b *plain, from, to int) {
 	for p := from; p < to; p++ {
 		v := load32(b, p)
-		h := hash(v)
+		h := hash4(v)
 		z.prev[p&(windowSize-1)] = z.head[h]
 		z.head[h] = uint16(p)
 		z.head3[hash3(v)] = uint16(p)
@@ -120,7 +120,7 @@ func (z *encoder) insert(b *plain, from, to int) {
 // there is none.
 func (z *encoder) find(b *plain, low, p, end, best, chain int) (length, distance int) {
 	v := load32(b, p)
-	h := hash(v)
+	h := hash4(v)
 	h3 := hash3(v)
 	candidate := z.head[h]
 	candidate3 := z.head3[h3]

@@ -305,8 +305,10 @@ func (d *folderReader) next() error {
 	}
 	le := binary.LittleEndian
 	sum := le.Uint32(head)
+	noSum := sum == 0
 	size, plain := int(le.Uint16(head[4:])), int(le.Uint16(head[6:]))
-	headSum := checksum(head[4:], 0)
+	// [MS-CAB] and 7-Zip count the reserved area in, cabextract and Wine do not.
+	with, without := checksum(head[4:], 0), checksum(head[4:dataSize], 0)
 	last := d.frame == d.frames-1
 	switch {
 	case plain == 0:
@@ -320,7 +322,7 @@ func (d *folderReader) next() error {
 	if c.err != nil {
 		return c.err
 	}
-	if sum != 0 && sum != checksum(data, headSum) {
+	if sum ^= checksum(data, 0); sum != with && sum != without && !noSum {
 		return errors.New("checksum is wrong")
 	}
 
