@@ -98,7 +98,9 @@ func part(sum [16]byte, n int) int {
 	return int(int32(uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24)) //nolint:gosec // the bits
 }
 
-// emptyFolders has folders made in which there is nothing.
+// emptyFolders has folders made in which there is nothing. RemoveFolders would take
+// them away after RemoveFiles has tried to remove the folder above, in vain: so
+// RemoveFiles does.
 func (b *builder) emptyFolders() {
 	for i := range b.p.Layout {
 		e := &b.p.Layout[i]
@@ -106,7 +108,10 @@ func (b *builder) emptyFolders() {
 			continue
 		}
 		d := b.folder(e.Path)
-		b.db.Add("CreateFolder", d, b.component("", e.Path+"/", d, "", 0))
+		c := b.component("", e.Path+"/", d, "", 0)
+		b.db.Add("CreateFolder", d, c)
+		const atRemoval = 2
+		b.db.Add("RemoveFile", key("d", e.Path), c, nil, d, atRemoval) // without a name: the folder, if it is empty
 	}
 }
 
