@@ -1,0 +1,170 @@
+// Command look does on Windows what a test of package wine cannot do from outside,
+// and writes what it found as JSON:
+//
+//	look run COMMAND LINE     runs a program: its exit code, as Windows has it
+//	look services NAME...     what services are doing
+//	look values KEY           the values of a key below HKEY_LOCAL_MACHINE
+//	look keys KEY             the names of the keys in it
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+	"golang.org/x/sys/windows/registry"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintf(os.Stderr, "look: %v\n", err)
+		os.Exit(1) //nolint:forbidigo // this is main
+	}
+}
+
+func run(args []string) error {
+	if len(args) < 2 {
+		return errors.New("want what to look at, and its name")
+	}
+	var (
+		found any
+		err   error
+	)
+	switch args[0] {
+	case "run":
+		found, err = command(args[1])
+	case "services":
+		found, err = services(args[1:])
+	case "values":
+		found, err = values(args[1])
+	case "keys":
+		found, err = keys(args[1])
+	default:
+		return fmt.Errorf("%q: want run, services, values or keys", args[0])
+	}
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(found)
+}
+
+// command runs a command line as it is: msiexec does not take quotes where Go
+// would put them.
+func command(line string) (code int, err error) {
+	name, _, _ := strings.Cut(line, " ")
+	cmd := exec.Command(name)
+	cmd.SysProcAttr = &syscall.SysProcAttr{CmdLine: line}
+	err = cmd.Run()
+	if _, ok := errors.AsType[*exec.ExitError](err); ok {
+		err = nil
+	}
+	return cmd.ProcessState.ExitCode(), err
+}
+
+// A service is one of the service control manager's.
+type service struct {
+	State   string // "running", …; empty if there is no such service
+	Process uint32
+}
+
+func services(names []string) (map[string]service, error) {
+	manager, err := windows.OpenSCManager(nil, nil, windows.SC_MANAGER_CONNECT)
+	if err != nil {
+		return nil, fmt.Errorf("opening the service control manager: %w", err)
+	}
+	defer windows.CloseServiceHandle(manager) //nolint:errcheck // only asked
+	found := make(map[string]service)
+	for _, name := range names {
+		s, err := ask(manager, name)
+		if err != nil && !errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) {
+			return nil, fmt.Errorf("service %s: %w", name, err)
+		}
+		found[name] = s
+	}
+	return found, nil
+}
+
+func ask(manager windows.Handle, name string) (service, error) {
+	p, err := windows.UTF16PtrFromString(name)
+	if err != nil {
+		return service{}, err
+	}
+	h, err := windows.OpenService(manager, p, windows.SERVICE_QUERY_STATUS)
+	if err != nil {
+		return service{}, err
+	}
+	defer windows.CloseServiceHandle(h) //nolint:errcheck // only asked
+	var (
+		status windows.SERVICE_STATUS_PROCESS
+		needed uint32
+	)
+	if err := windows.QueryServiceStatusEx(h, windows.SC_STATUS_PROCESS_INFO, (*byte)(unsafe.Pointer(&status)), uint32(unsafe.Sizeof(status)), &needed); err != nil {
+		return service{}, err
+	}
+	states := map[uint32]string{
+		windows.SERVICE_STOPPED: "stopped", windows.SERVICE_START_PENDING: "starting",
+		windows.SERVICE_STOP_PENDING: "stopping", windows.SERVICE_RUNNING: "running",
+	}
+	return service{State: states[status.CurrentState], Process: status.ProcessId}, nil
+}
+
+// values gives the values of a key, numbers in decimal; nil if there is no such
+// key.
+func values(key string) (map[string]string, error) {
+	k, err := registry.OpenKey(registry.LOCAL_MACHINE, key, registry.QUERY_VALUE|registry.WOW64_64KEY)
+	if errors.Is(err, registry.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer k.Close()
+	names, err := k.ReadValueNames(0)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]string)
+	for _, name := range names {
+		if found[name], err = text(k, name); err != nil {
+			return nil, fmt.Errorf("%s: value %s: %w", key, name, err)
+		}
+	}
+	return found, nil
+}
+
+func text(k registry.Key, name string) (string, error) {
+	_, kind, err := k.GetValue(name, nil)
+	if err != nil {
+		return "", err
+	}
+	switch kind {
+	case registry.SZ, registry.EXPAND_SZ:
+		s, _, err := k.GetStringValue(name)
+		return s, err
+	case registry.MULTI_SZ:
+		s, _, err := k.GetStringsValue(name)
+		return strings.Join(s, "\n"), err
+	case registry.DWORD, registry.QWORD:
+		n, _, err := k.GetIntegerValue(name)
+		return fmt.Sprint(n), err
+	}
+	return "", nil
+}
+
+func keys(key string) ([]string, error) {
+	k, err := registry.OpenKey(registry.LOCAL_MACHINE, key, registry.ENUMERATE_SUB_KEYS|registry.WOW64_64KEY)
+	if errors.Is(err, registry.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer k.Close()
+	return k.ReadSubKeyNames(0)
+}
