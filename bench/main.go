@@ -6,7 +6,7 @@
 //
 //	go run ./bench -o bench/results.md
 //
-// It needs rpmbuild and dpkg-deb; nfpm is built from its module. Figures of
+// It needs rpmbuild, dpkg-deb, wixl and msiextract; nfpm is built from its module. Figures of
 // different runs or machines say nothing about each other, the ratios do.
 package main
 
@@ -32,8 +32,9 @@ func main() {
 	sizes := flag.String("sizes", "135,1000", "payload sizes in `MB`, separated by commas")
 	runs := flag.Int("runs", 3, "how often each command runs; the fastest counts. Payloads of 500 MB and more once")
 	codecs := flag.String("codecs", "zstd,gzip", "compressions to compare")
+	msi := flag.Int("msi", 200, "`MB` of payload of a Windows package; 0 leaves it out")
 	flag.Parse()
-	err := run(ctx, *out, *sizes, *codecs, *runs)
+	err := run(ctx, *out, *sizes, *codecs, *runs, *msi)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -41,7 +42,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, out, sizes, codecs string, runs int) error {
+func run(ctx context.Context, out, sizes, codecs string, runs, msi int) error {
 	dir, err := os.MkdirTemp("", "vpkg-bench-*")
 	if err != nil {
 		return err
@@ -59,14 +60,19 @@ func run(ctx context.Context, out, sizes, codecs string, runs int) error {
 	if err := b.tools(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(b.w, "# vpkg beside other tools\n\nMade by `go run ./bench -runs %d -sizes %s -codecs %s` on %d cores, %s. Seconds of the fastest run, resident MiB\nof the largest process, package MB (10^6 bytes); in brackets the ratio to vpkg. Payloads are executables: Go's own tools,\nand copies of them that differ in one byte of every page. Read the ratios; seconds are of that machine.\n", runs, sizes, codecs, runtime.NumCPU(), runtime.Version())
-	for i, s := range strings.Split(sizes, ",") {
+	fmt.Fprintf(b.w, "# vpkg beside other tools\n\nMade by `go run ./bench -runs %d -sizes %s -codecs %s -msi %d` on %d cores, %s. Seconds of the fastest run, resident MiB\nof the largest process, package MB (10^6 bytes); in brackets the ratio to vpkg. Payloads are executables: Go's own tools,\nand copies of them that differ in one byte of every page. Read the ratios; seconds are of that machine.\n", runs, sizes, codecs, msi, runtime.NumCPU(), runtime.Version())
+	if msi > 0 {
+		if err := b.msi(ctx, msi); err != nil {
+			return err
+		}
+	}
+	for i, s := range strings.FieldsFunc(sizes, func(r rune) bool { return r == ',' }) {
 		var mb int
 		if _, err := fmt.Sscan(s, &mb); err != nil || mb < 1 {
 			return fmt.Errorf("size %q is not a number of MB", s)
 		}
 		tree := filepath.Join(dir, "payload"+s)
-		if err := makePayload(ctx, tree, int64(mb)*1e6); err != nil {
+		if err := makePayload(ctx, "linux", tree, int64(mb)*1e6); err != nil {
 			return err
 		}
 		if mb >= 500 {
@@ -89,12 +95,13 @@ func run(ctx context.Context, out, sizes, codecs string, runs int) error {
 
 // makePayload fills dir with about size bytes of executables: Go's own tools, and
 // copies of them that differ in one byte of every page.
-func makePayload(ctx context.Context, dir string, size int64) error {
+func makePayload(ctx context.Context, goos, dir string, size int64) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", dir, "cmd/compile", "cmd/link", "cmd/asm", "cmd/vet", "cmd/cover",
 		"cmd/pprof", "cmd/trace", "cmd/objdump", "cmd/addr2line", "cmd/nm", "cmd/go", "cmd/gofmt")
+	cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH=amd64")
 	if b, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the payload: %w\n%s", err, b)
 	}
