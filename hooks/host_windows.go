@@ -136,22 +136,29 @@ func (h Host) accounts() (accounts, error) {
 	return a, nil
 }
 
+// reach opens what is there, while the folders above it are held.
+func (h Host) reach(name string, access uint32) (path string, t thing, above trail, err error) {
+	if path, err = h.Locate(name); err != nil {
+		return "", thing{}, trail{}, err
+	}
+	if above, err = follow(path, false); err != nil {
+		return "", thing{}, trail{}, err
+	}
+	if t, err = open(path, access, shareAll); err != nil {
+		above.letGo()
+		return "", thing{}, trail{}, err
+	}
+	return path, t, above, nil
+}
+
 // Stat looks at a file or folder. A folder that is a link is an error: nothing of
 // a package is behind one, and every user can make a junction.
 func (h Host) Stat(name string) (Attr, error) {
-	path, err := h.Locate(name)
-	if err != nil {
-		return Attr{}, err
-	}
-	above, err := follow(path, false)
+	path, t, above, err := h.reach(name, 0)
 	if err != nil {
 		return Attr{}, err
 	}
 	defer above.letGo()
-	t, err := open(path, 0, shareAll)
-	if err != nil {
-		return Attr{}, err
-	}
 	defer closeHandle(t.Handle)
 	switch {
 	case t.kind == fs.ModeDir|fs.ModeSymlink:
@@ -175,19 +182,11 @@ func linkedFolder(path string, t thing) error {
 
 // ReadFile reads a file.
 func (h Host) ReadFile(name string) (b []byte, err error) {
-	path, err := h.Locate(name)
-	if err != nil {
-		return nil, err
-	}
-	above, err := follow(path, false)
+	path, t, above, err := h.reach(name, windows.FILE_READ_DATA)
 	if err != nil {
 		return nil, err
 	}
 	defer above.letGo()
-	t, err := open(path, windows.FILE_READ_DATA, shareAll)
-	if err != nil {
-		return nil, err
-	}
 	f := t.file(path)
 	defer f.Close() // nothing was written to it
 	if err := t.planted(above.open); err != nil {
@@ -293,19 +292,11 @@ func rename(from, to string) error {
 // Set writes into the file that is there, as far as the text goes. Windows has no
 // settings in files; secrets are overwritten so.
 func (h Host) Set(name, text string) error {
-	path, err := h.Locate(name)
-	if err != nil {
-		return err
-	}
-	above, err := follow(path, false)
+	path, t, above, err := h.reach(name, windows.FILE_WRITE_DATA)
 	if err != nil {
 		return err
 	}
 	defer above.letGo()
-	t, err := open(path, windows.FILE_WRITE_DATA, shareAll)
-	if err != nil {
-		return err
-	}
 	f := t.file(path)
 	if t.kind != 0 {
 		err = &fs.PathError{Op: "write", Path: path, Err: fs.ErrInvalid}
@@ -426,19 +417,11 @@ func setList(path string, attr Attr, d descriptor) error {
 
 // Remove removes a file, a link or an empty folder.
 func (h Host) Remove(name string) error {
-	path, err := h.Locate(name)
-	if err != nil {
-		return err
-	}
-	above, err := follow(path, false)
+	path, t, above, err := h.reach(name, windows.DELETE)
 	if err != nil {
 		return err
 	}
 	defer above.letGo()
-	t, err := open(path, windows.DELETE, shareAll)
-	if err != nil {
-		return err
-	}
 	defer closeHandle(t.Handle)
 	if err := t.remove(); err != nil {
 		return &fs.PathError{Op: "remove", Path: path, Err: err}
