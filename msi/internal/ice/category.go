@@ -276,9 +276,10 @@ func template(s string) string {
 
 // A reference is what formatted text has between brackets.
 type reference struct {
-	kind byte   // 0 for a property; %, #, $, !, ~ or \ otherwise
-	name string // without the kind
-	text string // as written
+	kind       byte   // 0 for a property; %, #, $, !, ~ or \ otherwise
+	name       string // without the kind
+	text       string // as written
+	start, end int    // of the brackets in the text around it
 }
 
 // references finds those of a text, the inner ones of nested brackets alone: what
@@ -291,7 +292,7 @@ func references(s string) []reference {
 		case '[':
 			// [\[] and [\]] stand for a bracket.
 			if i+3 < len(s) && s[i+1] == '\\' && s[i+3] == ']' {
-				refs = append(refs, reference{'\\', s[i+2 : i+3], s[i+1 : i+3]})
+				refs = append(refs, reference{'\\', s[i+2 : i+3], s[i+1 : i+3], i, i + 4})
 				i += 3
 				open = -1
 				continue
@@ -302,7 +303,7 @@ func references(s string) []reference {
 				continue
 			}
 			text := s[open+1 : i]
-			r := reference{name: text, text: text}
+			r := reference{name: text, text: text, start: open, end: i + 1}
 			if text != "" && strings.IndexByte(`%#$!~\`, text[0]) >= 0 {
 				r.kind, r.name = text[0], text[1:]
 			}
@@ -311,6 +312,19 @@ func references(s string) []reference {
 		}
 	}
 	return refs
+}
+
+// expand gives a text with each of its references replaced.
+func expand(s string, refs []reference, by func(reference) string) string {
+	var b strings.Builder
+	at := 0
+	for _, r := range refs {
+		b.WriteString(s[at:r.start])
+		b.WriteString(by(r))
+		at = r.end
+	}
+	b.WriteString(s[at:])
+	return b.String()
 }
 
 // valid reports whether the reference can name something.

@@ -118,6 +118,7 @@ func checkICE23(c *checker) {
 	}
 	for r := range c.db.Rows("Dialog") {
 		controls := next[r.Text("Dialog")]
+		delete(next, r.Text("Dialog")) // a second row of one key is ICE03's
 		first := r.Text("Control_First")
 		if _, ok := controls[first]; !ok {
 			c.error(r.Key()+".Control_First", "%q is no control of the dialog", first)

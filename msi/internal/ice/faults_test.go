@@ -451,6 +451,10 @@ var faults = []fault{
 		set(db, execute, "HookInstall", "Condition", `ACTIVATION_CODE AND NOT REMOVE`)
 		set(db, execute, "HookInstallRollback", "Condition", `NOT ACTIVATION_CODE AND NOT REMOVE`)
 	})},
+	{"VPKG03", "twin for another value", execute + ".HookInstall", change(func(db *msidb.Database) {
+		set(db, execute, "HookInstall", "Condition", `MODE="a"`)
+		set(db, execute, "HookInstallRollback", "Condition", `MODE="b"`)
+	})},
 	{"VPKG04", "installed file", "CustomAction.HookRemoveRollback.Type", change(func(db *msidb.Database) {
 		set(db, "CustomAction", "HookRemoveRollback", "Type", 0xd52)
 		set(db, "CustomAction", "HookRemoveRollback", "Source", "f_agent")
@@ -571,6 +575,11 @@ var right = []struct {
 	{"actions of an upgrade and a repair", change(func(db *msidb.Database) {
 		set(db, execute, "HookInstall", "Condition", "OLDVERSIONFOUND OR REINSTALL")
 		set(db, execute, "HookInstallRollback", "Condition", `OLDVERSIONFOUND OR REINSTALL="ALL"`)
+	})},
+	{"actions by a value", change(func(db *msidb.Database) {
+		for _, a := range []string{"HookInstall", "HookInstallRollback"} {
+			set(db, execute, a, "Condition", `MODE="a"`)
+		}
 	})},
 	{"removal in an upgrade alone", change(func(db *msidb.Database) {
 		set(db, execute, "HookRemove", "Condition", "UPGRADINGPRODUCTCODE")

@@ -95,10 +95,9 @@ func checkICE14(c *checker) {
 			c.error(r.Key()+".Feature_Parent", "the feature is its own parent")
 			continue
 		}
-		// A longer circle; it is reported at each of its members.
-		seen := map[string]bool{}
-		for parent != "" && parent != name && !seen[parent] {
-			seen[parent] = true
+		// A longer circle; it is reported at each of its members. Windows Installer
+		// allows 16 levels.
+		for level := 0; parent != "" && parent != name && level < 64; level++ {
 			parent = c.lookup("Feature", parent, "Feature_Parent")
 		}
 		if parent == name {
@@ -133,7 +132,7 @@ func checkICE18(c *checker) {
 
 func checkICE21(c *checker) {
 	for r := range c.db.Rows("Component") {
-		if name := r.Text("Component"); len(c.componentsOf[name]) == 0 {
+		if name := r.Text("Component"); len(c.featuresOf[name]) == 0 {
 			c.error(r.Key(), "the component is part of no feature")
 		}
 	}
@@ -141,7 +140,7 @@ func checkICE21(c *checker) {
 
 func checkICE22(c *checker) {
 	for r := range c.db.Rows("PublishComponent") {
-		if f, comp := r.Text("Feature_"), r.Text("Component_"); !slices.Contains(c.componentsOf[comp], f) {
+		if f, comp := r.Text("Feature_"), r.Text("Component_"); !slices.Contains(c.featuresOf[comp], f) {
 			c.error(r.Key(), "the component %q is no part of the feature %q", comp, f)
 		}
 	}
@@ -152,6 +151,9 @@ type directory struct {
 	root        string // key of the outermost row, or of the folder that is a property
 	short, long string // below root, in small letters
 }
+
+// maxPath bounds a path that is put together, in bytes. Windows allows 260 characters.
+const maxPath = 4096
 
 // directories resolves all rows. The names of folders that are properties end a
 // path: where they are is not known here.
@@ -172,6 +174,9 @@ func (c *checker) directories() map[string]directory {
 		_, bits := folders64[key]
 		if parent != "" && parent != key && depth < 1000 && !user && !bits && !slices.Contains(systemFolders, key) {
 			d = resolve(parent, depth+1)
+			if len(d.long) > maxPath {
+				d = directory{root: key}
+			}
 			target, _, _ := strings.Cut(r.Text("DefaultDir"), ":")
 			if target != "." {
 				short, long, both := strings.Cut(strings.ToLower(target), "|")
@@ -430,8 +435,7 @@ func checkICE69(c *checker) {
 				if ref.name == own || !c.has("Component", ref.name) {
 					continue
 				}
-				same := slices.ContainsFunc(c.componentsOf[own], func(f string) bool { return slices.Contains(c.componentsOf[ref.name], f) })
-				if same {
+				if c.shareFeature(own, ref.name) {
 					c.warn(l.where(), "%q is another component than %q, of which the row is", "["+ref.text+"]", own)
 				} else {
 					c.error(l.where(), "%q is a component of another feature than %q, of which the row is", "["+ref.text+"]", own)
@@ -439,6 +443,14 @@ func checkICE69(c *checker) {
 			}
 		}
 	}
+}
+
+// shareFeature reports whether two components are parts of one feature. Of those
+// with more features than anybody has use for, it looks at the first.
+func (c *checker) shareFeature(a, b string) bool {
+	const most = 100
+	x, y := c.featuresOf[a], c.featuresOf[b]
+	return slices.ContainsFunc(x[:min(most, len(x))], func(f string) bool { return slices.Contains(y[:min(most, len(y))], f) })
 }
 
 func checkICE71(c *checker) {

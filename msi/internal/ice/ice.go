@@ -111,7 +111,8 @@ type checker struct {
 	ownValidation  bool                    // it is the database's, not the catalogue's
 	properties     map[string]string
 	indexes        map[string]map[string]msidb.Record
-	componentsOf   map[string][]string // features that a component is part of
+	featuresOf     map[string][]string // by component, the features that it is part of
+	upgrades       map[string]bool     // properties that Upgrade sets, true where the products are removed
 	conditions     []located
 	formattedTexts []located
 }
@@ -128,16 +129,21 @@ func (l located) where() string { return l.record.Key() + "." + l.column }
 func newChecker(db *msidb.Database, contents Contents) *checker {
 	c := &checker{
 		db: db, contents: contents,
-		properties:   map[string]string{},
-		indexes:      map[string]map[string]msidb.Record{},
-		componentsOf: map[string][]string{},
+		properties: map[string]string{},
+		indexes:    map[string]map[string]msidb.Record{},
+		featuresOf: map[string][]string{},
+		upgrades:   map[string]bool{},
 	}
 	for r := range db.Rows("Property") {
 		c.properties[r.Text("Property")] = r.Text("Value")
 	}
 	for r := range db.Rows("FeatureComponents") {
 		component := r.Text("Component_")
-		c.componentsOf[component] = append(c.componentsOf[component], r.Text("Feature_"))
+		c.featuresOf[component] = append(c.featuresOf[component], r.Text("Feature_"))
+	}
+	for r := range db.Rows("Upgrade") {
+		p := r.Text("ActionProperty")
+		c.upgrades[p] = c.upgrades[p] || r.Int("Attributes")&upgradeOnlyDetect == 0
 	}
 	c.loadValidation()
 	for _, t := range db.Tables {

@@ -30,20 +30,21 @@ func soundsSecret(name string) bool {
 // left behind. A secret is a property that MsiHiddenProperties lists or whose name
 // says it.
 func checkSecrets(c *checker) {
-	hidden := split(c.properties["MsiHiddenProperties"])
-	secure := split(c.properties["SecureCustomProperties"])
+	hidden, secure := listed(c.properties["MsiHiddenProperties"]), listed(c.properties["SecureCustomProperties"])
 
 	// In the order of the tables, so that findings are.
 	var secrets []string
+	secret := map[string]bool{}
 	add := func(p string) {
-		if p != "" && !slices.Contains(secrets, p) {
+		if p != "" && !secret[p] {
+			secret[p] = true
 			secrets = append(secrets, p)
 		}
 	}
-	for _, p := range hidden {
+	for _, p := range split(c.properties["MsiHiddenProperties"]) {
 		add(p)
 	}
-	for _, p := range secure {
+	for _, p := range split(c.properties["SecureCustomProperties"]) {
 		if soundsSecret(p) {
 			add(p)
 		}
@@ -60,7 +61,7 @@ func checkSecrets(c *checker) {
 	})
 	names := func(text string) string {
 		for _, r := range references(text) {
-			if r.kind == 0 && slices.Contains(secrets, r.name) {
+			if r.kind == 0 && secret[r.name] {
 				return r.name
 			}
 		}
@@ -80,12 +81,18 @@ func checkSecrets(c *checker) {
 		}
 	}
 
+	setHere := map[string]bool{}
+	for r := range c.db.Rows("CustomAction") {
+		if r.Int("Type")&caSourceMask == caSetProperty {
+			setHere[r.Text("Source")] = true
+		}
+	}
 	for _, p := range secrets {
 		where := "Property." + p
-		if !slices.Contains(hidden, p) {
+		if !hidden[p] {
 			c.error("Property.MsiHiddenProperties.Value", "%s is a secret, and not in it, so that a log shows it", p)
 		}
-		if upperCase(p) == "" && !c.has("CustomAction", p) && !slices.Contains(secure, p) && !c.isSetHere(p) {
+		if upperCase(p) == "" && !c.has("CustomAction", p) && !secure[p] && !setHere[p] && !c.has("AppSearch", p) {
 			c.error("Property.SecureCustomProperties.Value", "%s is a secret from the command line, and not in it, so that the installation's elevated half does not get it", p)
 		}
 		if _, ok := c.properties[p]; ok {
@@ -95,7 +102,7 @@ func checkSecrets(c *checker) {
 	for r := range c.db.Rows("CustomAction") {
 		t := r.Int("Type")
 		p := names(r.Text("Target"))
-		if p == "" && slices.Contains(secrets, r.Text("Action")) && t&caInScript != 0 {
+		if p == "" && secret[r.Text("Action")] && t&caInScript != 0 {
 			p = r.Text("Action") // it is given as CustomActionData
 		}
 		if p != "" && t&caHideTarget == 0 && t&caSourceMask != caSetProperty {
@@ -113,14 +120,13 @@ func checkSecrets(c *checker) {
 	}
 }
 
-// isSetHere reports whether an action or a search of the package sets a property.
-func (c *checker) isSetHere(property string) bool {
-	for r := range c.db.Rows("CustomAction") {
-		if r.Int("Type")&caSourceMask == caSetProperty && r.Text("Source") == property {
-			return true
-		}
+// listed is a list with semicolons as a set.
+func listed(s string) map[string]bool {
+	m := map[string]bool{}
+	for _, p := range split(s) {
+		m[p] = true
 	}
-	return c.has("AppSearch", property)
+	return m
 }
 
 // commandLines are the columns with the arguments of programs.
@@ -143,17 +149,17 @@ func checkBackslashes(c *checker) {
 			text := r.Text(cl.column)
 			where := r.Key() + "." + cl.column
 			reported := false
-			line := text
-			for _, ref := range references(text) {
-				in := "[" + ref.text + "]"
-				if ref.kind == '$' || ref.kind == 0 && c.isDirectory(ref.name) {
-					line = strings.ReplaceAll(line, in, `d\`)
-					if strings.Contains(text, in+`"`) && !reported {
-						reported = true
-						c.error(where, `%q ends in a backslash, so that the quotation mark after it is part of the argument; write "%s."`, in, in)
-					}
+			line := expand(text, references(text), func(ref reference) string {
+				if ref.kind != '$' && (ref.kind != 0 || !c.isDirectory(ref.name)) {
+					return "x"
 				}
-			}
+				if strings.HasPrefix(text[ref.end:], `"`) && !reported {
+					reported = true
+					in := text[ref.start:ref.end]
+					c.error(where, `%q ends in a backslash, so that the quotation mark after it is part of the argument; write "%s."`, in, in)
+				}
+				return `d\`
+			})
 			if !reported && unbalanced(line) {
 				c.error(where, "%q ends within quotation marks", text)
 			}
@@ -197,32 +203,60 @@ func (s step) isDeferred() bool {
 // checkRollbackTwins finds deferred actions whose effect nothing takes back. Each
 // needs a rollback action of its own before it, that runs whenever it does.
 func checkRollbackTwins(c *checker) {
-	steps := c.sequence(installExecute)
-	used := make([]bool, len(steps))
-	for i, s := range steps {
-		if !s.isDeferred() {
+	// Rollback actions that are not yet a twin, the latest last, by the situations in
+	// which they run; and by their conditions, where those hold in no situation.
+	var free [1 << (2 * scenarios)][]step
+	never := map[string]int{}
+	for _, s := range c.sequence(installExecute) {
+		runs, condition := c.runsIn(s), s.Text("Condition")
+		switch {
+		case s.isRollback() && runs == 0:
+			never[condition]++
+			continue
+		case s.isRollback():
+			free[runs] = append(free[runs], s)
+			continue
+		case !s.isDeferred():
+			continue
+		case runs == 0 && never[condition] > 0:
+			never[condition]--
 			continue
 		}
-		found := false
-		for j := i - 1; j >= 0 && !found; j-- {
-			if steps[j].isRollback() && !used[j] && steps[j].sequence < s.sequence && c.covers(steps[j], s) {
-				used[j], found = true, true
+		var twin *[]step // the list that it is the last of
+		for in := range free {
+			list := &free[in]
+			n := len(*list)
+			if runs == 0 || runs&^uint(in) != 0 || n == 0 || (*list)[n-1].sequence >= s.sequence {
+				continue
+			}
+			if twin == nil || later((*list)[n-1], (*twin)[len(*twin)-1]) {
+				twin = list
 			}
 		}
-		if !found {
+		if twin == nil {
 			c.error(s.Key(), "the action changes the system, and no rollback action before it takes that back")
+			continue
 		}
+		*twin = (*twin)[:len(*twin)-1]
 	}
 }
 
-// covers reports whether a runs in every situation in which b does.
-func (c *checker) covers(a, b step) bool {
+// later orders steps of a sequence for good.
+func later(a, b step) bool {
+	return cmp.Or(cmp.Compare(a.sequence, b.sequence), cmp.Compare(a.action, b.action)) > 0
+}
+
+// runsIn has a bit for each situation in which a step runs.
+func (c *checker) runsIn(s step) uint {
+	var bits uint
+	i := 0
 	for in := range situations {
-		if c.runs(b, in) && !c.runs(a, in) {
-			return false
+		if c.runs(s, in) {
+			bits |= 1 << i
 		}
+		i++
 	}
-	return true
+	return bits
 }
 
 func checkRollbackSources(c *checker) {
@@ -311,6 +345,10 @@ func checkCabinets(c *checker) {
 	}
 	slices.SortStableFunc(files, func(a, b msidb.Record) int { return cmp.Compare(a.Int("Sequence"), b.Int("Sequence")) })
 
+	after := func(sequence int) int {
+		i, _ := slices.BinarySearchFunc(files, sequence+1, func(r msidb.Record, n int) int { return cmp.Compare(r.Int("Sequence"), n) })
+		return i
+	}
 	previous := 0
 	for _, m := range media {
 		last := m.Int("LastSequence")
@@ -322,9 +360,8 @@ func checkCabinets(c *checker) {
 			c.error(m.Key()+".Cabinet", "the package has no stream %q", name)
 		}
 		if cab, ok := cabinets[name]; ok {
-			c.checkCabinet(m, cab, slices.DeleteFunc(slices.Clone(files), func(f msidb.Record) bool {
-				return f.Int("Sequence") <= previous || f.Int("Sequence") > last
-			}))
+			delete(cabinets, name) // a second medium with the cabinet would find all files of it missing
+			c.checkCabinet(m, cab, files[after(previous):max(after(previous), after(last))])
 		}
 		previous = max(previous, last)
 	}

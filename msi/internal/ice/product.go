@@ -188,7 +188,7 @@ const (
 )
 
 func checkICE61(c *checker) {
-	secure := split(c.properties["SecureCustomProperties"])
+	secure := listed(c.properties["SecureCustomProperties"])
 	used := map[string]bool{}
 	current, hasVersion := parseVersion(c.properties["ProductVersion"])
 	for r := range c.db.Rows("Upgrade") {
@@ -200,7 +200,7 @@ func checkICE61(c *checker) {
 		if upperCase(p) != "" {
 			c.error(where, "%s is no public property, whose name has capital letters alone", p)
 		}
-		if !slices.Contains(secure, p) {
+		if !secure[p] {
 			c.error(where, "%s is not in SecureCustomProperties", p)
 		}
 		if used[p] {

@@ -409,13 +409,11 @@ func (c *checker) value(s symbol, in situation) string {
 	case "VersionNT", "VersionNT64", "MsiNTProductType", "Privileged":
 		return map[string]string{"VersionNT": "603", "VersionNT64": "603", "MsiNTProductType": "1", "Privileged": "1"}[s.name]
 	}
-	for r := range c.db.Rows("Upgrade") {
-		if r.Text("ActionProperty") == s.name {
-			if in.scenario == upgrade && r.Int("Attributes")&upgradeOnlyDetect == 0 {
-				return "{00000000-0000-0000-0000-000000000002}"
-			}
-			return ""
+	if removes, ok := c.upgrades[s.name]; ok {
+		if in.scenario == upgrade && removes {
+			return "{00000000-0000-0000-0000-000000000002}"
 		}
+		return ""
 	}
 	if v, ok := c.properties[s.name]; ok || !in.given || isSystemProperty(s.name) {
 		return v

@@ -81,13 +81,13 @@ func checkICE70(c *checker) {
 			continue
 		}
 		// Properties may become digits; one at the start, anything at all.
-		plain := v
 		refs := references(v)
-		for _, ref := range refs {
-			if ref.kind == 0 {
-				plain = strings.Replace(plain, "["+ref.text+"]", "", 1)
+		plain := expand(v, refs, func(r reference) string {
+			if r.kind == 0 {
+				return ""
 			}
-		}
+			return "[" + r.text + "]"
+		})
 		if len(refs) > 1 && refs[0].kind == 0 && strings.HasPrefix(v, "[") {
 			continue
 		}

@@ -32,14 +32,15 @@ func (c *checker) loadValidation() {
 		}
 		return
 	}
+	seen := map[string]bool{}
 	for r := range c.db.Rows("_Validation") {
 		rule := columnRule{
 			column:    r.Text("Column"),
 			nullable:  r.Text("Nullable") == "Y" || r.Text("Nullable") == "@",
-			keyTables: split(r.Text("KeyTable")),
+			keyTables: some(split(r.Text("KeyTable"))),
 			keyColumn: r.Int("KeyColumn"),
 			category:  r.Text("Category"),
-			set:       split(r.Text("Set")),
+			set:       some(split(r.Text("Set"))),
 		}
 		if !r.IsNull("MinValue") {
 			n := r.Int("MinValue")
@@ -49,10 +50,18 @@ func (c *checker) loadValidation() {
 			n := r.Int("MaxValue")
 			rule.max = &n
 		}
+		key := primaryKey(r)
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
 		t := r.Text("Table")
 		c.validation[t] = append(c.validation[t], rule)
 	}
 }
+
+// some bounds a list of _Validation, whose columns have 255 characters for it.
+func some(list []string) []string { return list[:min(128, len(list))] }
 
 // split takes a list with semicolons apart; nil if it is empty.
 func split(s string) []string {
