@@ -10,9 +10,8 @@ import (
 	"testing"
 )
 
-// encode compresses b, which fits a run, to frames.
-func encode(z *encoder, b []byte) [][]byte {
-	p := new(plain)
+// encode compresses b, which fits a run, to frames, with p as space.
+func encode(z *encoder, p *plain, b []byte) [][]byte {
 	end := windowSize + copy(p[windowSize:plainSize], b)
 	z.prime(p, windowSize, windowSize)
 	var frames [][]byte
@@ -50,17 +49,20 @@ func checkFrames(t *testing.T, frames [][]byte, b []byte) {
 	}
 }
 
+// FuzzDeflate compresses its input, repeated to reach further frames, and has two
+// decoders read it.
 func FuzzDeflate(f *testing.F) {
 	for _, b := range payloads(f) {
-		f.Add(b[:min(len(b), 2*frameSize+100)], uint8(6))
+		f.Add(b[:min(len(b), 200)], uint8(6), uint8(0))
 	}
-	f.Add([]byte("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), uint8(1))
-	f.Add(skewed(frameSize), uint8(9))
-	z := new(encoder)
-	f.Fuzz(func(t *testing.T, b []byte, level uint8) {
-		b = b[:min(len(b), plainSize-windowSize)]
+	f.Add(noise(1000), uint8(1), uint8(70))
+	f.Add(programText(f, 5000), uint8(9), uint8(14))
+	z, p := new(encoder), new(plain)
+	f.Fuzz(func(t *testing.T, b []byte, level, more uint8) {
+		b = bytes.Repeat(b[:min(len(b), frameSize)], 1+int(more))
+		b = b[:min(len(b), 3*frameSize)]
 		z.level = levels[1+level%9]
-		checkFrames(t, encode(z, b), b)
+		checkFrames(t, encode(z, p, b), b)
 	})
 }
 
@@ -286,8 +288,8 @@ func FuzzInflate(f *testing.F) {
 	var z encoder
 	z.level = levels[6]
 	for _, b := range payloads(f) {
-		for _, data := range encode(&z, b[:min(len(b), frameSize)]) {
-			f.Add(data, uint16(min(len(b), frameSize)))
+		for _, data := range encode(&z, new(plain), b[:min(len(b), 500)]) {
+			f.Add(data, uint16(min(len(b), 500)))
 		}
 	}
 	f.Add([]byte{1, 2, 0, 0xfd, 0xff, 'a', 'b'}, uint16(2))

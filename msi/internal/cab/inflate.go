@@ -58,8 +58,10 @@ type inflater struct {
 	lenient    bool
 	incomplete bool
 
-	literals  [1<<literalBits + 1<<maxBits]uint32
-	distances [1<<distanceBits + 1<<maxBits]uint32
+	// A second table has two codes at least, and as many entries as maxBits ask for
+	// at most.
+	literals  [1<<literalBits + numLiterals/2<<(maxBits-literalBits)]uint32
+	distances [1<<distanceBits + numDistances/2<<(maxBits-distanceBits)]uint32
 	codes     [1 << codeBits]uint32
 	lengths   [numLiterals + 2 + numDistances + 2]uint8
 
