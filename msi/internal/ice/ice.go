@@ -2,15 +2,21 @@
 //
 // The rules with the prefix ICE are Microsoft's internal consistency evaluators, of
 // which this package does what can be said of a database alone. Their meaning is
-// that of the SDK's ICE Reference; their programs (darice.cub) run on Windows only
+// that of the SDK's [ICE Reference]; their programs (darice.cub) run on Windows only
 // and were not looked at. Those with the prefix VPKG are the project's own.
 //
-// Left out are the evaluators of merge modules and patches, those of what an agent's
-// package has no use for and that say little (fonts, COM registration, assemblies,
-// ODBC, isolated components, 16-bit and Windows 9x), and of dialogs whatever needs
-// the text to be measured or drawn. ICE33 warns of the keys that matter, as the
-// evaluator itself is declared obsolete; ICE17 and ICE20 look at the controls that
-// stop an installation, not at the form of each.
+// Left out are the evaluators
+//   - of merge modules and patches: no package is made of them;
+//   - of fonts, COM and file type registration, assemblies, ODBC, isolated components,
+//     shortcuts' looks and INI files (07, 10, 15, 19, 36, 49 to 53, 59, 62, 67, 76, 81,
+//     83, 85, 87 to 90, 94, 97, 98, 100): an agent's package has none of it;
+//   - of what another rule says: 101, as the column of a feature's name holds no more
+//     than ICE03 lets through;
+//   - of dialogs, whatever needs a text to be measured: 17 and 20 look at what stops an
+//     installation, not at the form of each control.
+//
+// Time is bounded for hostile databases: what a file can make long, as the path of a
+// directory, is looked at once or up to a limit.
 //
 // [ICE Reference]: https://learn.microsoft.com/en-us/windows/win32/msi/ice-reference
 package ice

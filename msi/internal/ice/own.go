@@ -248,13 +248,16 @@ func later(a, b step) bool {
 
 // runsIn has a bit for each situation in which a step runs.
 func (c *checker) runsIn(s step) uint {
-	var bits uint
-	i := 0
+	cond, err := parseCondition(s.Text("Condition"))
+	if err != nil {
+		return 0
+	}
+	var bits, bit uint = 0, 1
 	for in := range situations {
-		if c.runs(s, in) {
-			bits |= 1 << i
+		if cond.holds(func(sym symbol) string { return c.value(sym, in) }) {
+			bits |= bit
 		}
-		i++
+		bit <<= 1
 	}
 	return bits
 }

@@ -345,7 +345,7 @@ type situation struct {
 	given bool
 }
 
-// situations are all.
+// situations are all, each scenario without and with values.
 func situations(yield func(situation) bool) {
 	for in := range scenarios {
 		if !yield(situation{in, false}) || !yield(situation{in, true}) {
