@@ -17,6 +17,10 @@ import (
 // the number of workers.
 const runFrames = 15
 
+// maxJobs is how many workers there are unless more are asked for: about as many as
+// one goroutine can read and hash for.
+const maxJobs = 16
+
 // A run is a number of consecutive frames. It goes from the reader to a worker, to
 // the writer, and back to the reader.
 type run struct {
@@ -45,7 +49,7 @@ type worker struct {
 
 func newPipeline(o Options) *pipeline {
 	if o.Jobs <= 0 {
-		o.Jobs = runtime.GOMAXPROCS(0)
+		o.Jobs = min(runtime.GOMAXPROCS(0), maxJobs)
 	}
 	if o.Level == 0 {
 		o.Level = DefaultLevel

@@ -203,12 +203,11 @@ type body struct {
 }
 
 func (b *body) Read(p []byte) (int, error) {
-	if left := b.end - b.d.offset(); left < int64(len(p)) {
-		p = p[:max(left, 0)]
-		if len(p) == 0 {
-			return 0, io.EOF
-		}
+	left := b.end - b.d.offset()
+	if left <= 0 {
+		return 0, io.EOF
 	}
+	p = p[:min(int64(len(p)), left)]
 	if err := b.d.fill(); err != nil {
 		return 0, err
 	}
@@ -233,7 +232,12 @@ type folderReader struct {
 	buf [windowSize + frameSize + slack]byte // the window, then the frame
 }
 
+// open begins a folder. Its data must not be data that were read before, or a small
+// cabinet could keep a reader busy for days.
 func (d *folderReader) open(z *Reader, number int) error {
+	if z.folders[number].data < d.c.at {
+		return &FormatError{z.folders[number].data, fmt.Errorf("folder %d begins before the end of one that precedes it", number)}
+	}
 	d.z, d.number, d.folder = z, number, z.folders[number]
 	d.frame, d.plain, d.unread, d.err = 0, 0, nil, nil
 	d.c.r, d.c.end, d.c.err = z.r, z.size, nil

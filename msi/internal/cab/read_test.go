@@ -286,6 +286,7 @@ func TestReadErrors(t *testing.T) {
 		{name: "too many folders", patch: func(b []byte) []byte { b[26], b[27] = 255, 255; return b }, want: "cabinet"},
 		{name: "too many frames", patch: func(b []byte) []byte { b[40], b[41] = 255, 255; return b }, want: "folder of 65535 frames"},
 		{name: "folder elsewhere", patch: func(b []byte) []byte { b[39] = 255; return b }, want: "folder of 4 frames"},
+		{name: "folders in common", patch: func(b []byte) []byte { copy(b[44:48], b[36:40]); return b }, want: "folder 1 begins before the end"},
 		{name: "previous", change: func(c *rawCab) { c.flags = flagPrev; c.more = []byte("a\x00b\x00") }, is: ErrUnsupported},
 		{name: "next", change: func(c *rawCab) { c.flags = flagNext; c.more = []byte("a\x00b\x00") }, is: ErrUnsupported},
 		{name: "file from the previous", change: func(c *rawCab) { c.files[0].folder = 0xfffd }, is: ErrUnsupported, want: `"a"`},

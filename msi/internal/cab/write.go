@@ -41,7 +41,7 @@ type File struct {
 // Options say how to write. The zero value is ready to use.
 type Options struct {
 	Level int // 1, fast, to 9, small; 0 is DefaultLevel
-	Jobs  int // frames that are compressed at a time; 0 is as many as there are processors
+	Jobs  int // frames that are compressed at a time; 0 is as many as there are processors, up to 16
 }
 
 // A Cabinet is a cabinet that was written.
