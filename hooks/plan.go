@@ -16,6 +16,8 @@ import (
 // prerm before; neither does anything.
 func Plan(e Event, c Config) []Step {
 	switch {
+	case e.Action == Rollback && c.Windows: // Windows Installer takes back all of it
+		return []Step{{Kind: File, Path: c.State() + "/" + failedFile, Absent: true}}
 	case e.Action == Rollback: // its steps stand in the journal
 		return nil
 	case e.Phase == PreInstall && c.Windows:

@@ -56,7 +56,7 @@ func (r *run) run(steps []Step) error {
 	}
 	switch {
 	case r.e.Action == Rollback:
-		return r.rollBack()
+		return r.rollBack(steps)
 	case r.e.Phase == PostTrans:
 		return r.finish()
 	}
@@ -235,8 +235,8 @@ func (r *run) pickUp() error {
 	return r.save()
 }
 
-// rollBack undoes everything that is open.
-func (r *run) rollBack() error {
+// rollBack undoes everything that is open, and then does the steps, with no journal.
+func (r *run) rollBack(steps []Step) error {
 	starts := append(r.undo(0), r.j.Pending...)
 	r.j = journal{Format: 1, Event: r.e, Pending: starts}
 	end := r.save
@@ -245,6 +245,15 @@ func (r *run) rollBack() error {
 	}
 	if err := errors.Join(end(), r.start(starts)); err != nil {
 		return err
+	}
+	for _, s := range steps {
+		do, _, need, err := r.look(s)
+		if err == nil && need {
+			err = r.act(do)
+		}
+		if err != nil {
+			r.log.Warn("tidying up", "error", err)
+		}
 	}
 	// Of a package that never was installed nothing stays; else these fail.
 	if _, err := r.Stat(r.dir + installedFile); errors.Is(err, fs.ErrNotExist) {
