@@ -7,13 +7,13 @@ check:
 
 # Rewrites the golden files; read the diff before you commit it.
 golden:
-	go test ./rpm ./deb ./packaging/manifest ./templates/... -update
+	go test ./rpm ./deb ./packaging/manifest ./templates/... ./msi/internal/ice -update
 
 # All fuzz targets, a minute each: make fuzz SECONDS=60
 SECONDS = 1200
 fuzz:
 	VPKG_FUZZ_SECONDS=$(SECONDS) sh ./test.sh fuzz
 
-# Beside nfpm, rpmbuild and dpkg-deb, in one run.
+# Beside nfpm, rpmbuild, dpkg-deb and wixl, in one run.
 bench:
 	go run ./bench

@@ -21,6 +21,7 @@ import (
 	"github.com/vpkg/vpkg/internal/pe"
 	"github.com/vpkg/vpkg/msi/internal/cab"
 	"github.com/vpkg/vpkg/msi/internal/cfb"
+	"github.com/vpkg/vpkg/msi/internal/ice"
 	"github.com/vpkg/vpkg/msi/internal/msidb"
 	"github.com/vpkg/vpkg/packaging"
 )
@@ -54,7 +55,7 @@ func (f Format) Write(ctx context.Context, w io.Writer, p *packaging.Package) (_
 		return packaging.Written{}, err
 	}
 	for i, c := range cabinets {
-		name := fmt.Sprintf("cab%d.cab", i+1)
+		name := cabinetName(i)
 		db.Add("Media", i+1, c.Last+1, nil, "#"+name, nil, nil)
 		db.Streams = append(db.Streams, msidb.Stream{Name: name, Size: c.Size, Open: s.opener(i, c.Size)})
 	}
@@ -67,8 +68,11 @@ func (f Format) Write(ctx context.Context, w io.Writer, p *packaging.Package) (_
 	slices.SortFunc(db.Streams, func(a, b msidb.Stream) int { return strings.Compare(a.Name, b.Name) })
 	summarize(db, p)
 	msidb.AddValidation(db)
-	streams, err := f.finish(ctx, db)
+	streams, err := f.finish(ctx, db, p)
 	if err != nil {
+		return packaging.Written{}, err
+	}
+	if err := lint(db, files, cabinets); err != nil {
 		return packaging.Written{}, err
 	}
 	return packaging.Written{Verified: true}, cfb.Write(contextWriter{ctx, w}, msidb.Root(), streams)
@@ -257,22 +261,16 @@ func in1252(r rune) bool {
 
 // finish gives the package its code, which is another one for each content, and its
 // signature.
-func (f Format) finish(ctx context.Context, db *msidb.Database) ([]cfb.Stream, error) {
+func (f Format) finish(ctx context.Context, db *msidb.Database, p *packaging.Package) ([]cfb.Stream, error) {
+	ids, err := newIdentities(p)
+	if err != nil {
+		return nil, err
+	}
 	streams, err := msidb.Encode(db)
 	if err != nil {
 		return nil, err
 	}
 	digest, err := digestOf(ctx, streams)
-	if err != nil {
-		return nil, err
-	}
-	var code string
-	for r := range db.Rows("Property") {
-		if r.Text("Property") == "UpgradeCode" {
-			code = r.Text("Value")
-		}
-	}
-	ids, err := newIdentities(&packaging.Package{Windows: &packaging.Windows{UpgradeCode: code}})
 	if err != nil {
 		return nil, err
 	}
@@ -282,6 +280,28 @@ func (f Format) finish(ctx context.Context, db *msidb.Database) ([]cfb.Stream, e
 	}
 	return f.sign(ctx, streams)
 }
+
+// lint refuses a package with an error that the rules of Windows Installer tell of:
+// it comes from what the package says of itself, for what we make of it has none.
+func lint(db *msidb.Database, files []*packaging.Entry, cabinets []cab.Cabinet) error {
+	var contents ice.Contents
+	for i, c := range cabinets {
+		x := ice.Cabinet{Name: cabinetName(i)}
+		for _, e := range files[c.First : c.Last+1] {
+			x.Files = append(x.Files, ice.CabinetFile{Name: key("f", e.Path), Size: e.Size})
+		}
+		contents.Cabinets = append(contents.Cabinets, x)
+	}
+	var errs []error
+	for _, f := range ice.Check(db, contents) {
+		if f.Severity == ice.Error {
+			errs = append(errs, errors.New(f.String()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func cabinetName(i int) string { return fmt.Sprintf("cab%d.cab", i+1) }
 
 // digestOf is of names and contents.
 func digestOf(ctx context.Context, streams []cfb.Stream) ([32]byte, error) {
