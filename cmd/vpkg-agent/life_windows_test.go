@@ -430,6 +430,26 @@ func TestWindowsRollback(t *testing.T) {
 	m.act(0, product25, "pre-remove", "REMOVE=ALL", "ROLLBACK=1")
 	m.says("status", m.ctl(0, "status"), "venAgentMgrSvc running")
 
+	// An activation is taken back, also one that the service still tries, but not that
+	// of an agent which had a server before.
+	_, addr, ca := m.server()
+	activate := []string{"MANAGEMENT_SERVER=" + addr, "ACTIVATION_CODE=" + testCode}
+	m.act(1, product25, "activate", activate...)
+	waiting := filepath.Join(m.data, "etc", "activation_code")
+	if !m.isThere(waiting) {
+		t.Error("the service has no code to try")
+	}
+	m.act(0, product25, "activate", "ROLLBACK=1")
+	if m.isThere(waiting) || m.isThere(filepath.Join(m.data, "etc", "agent_activation.cfg")) {
+		t.Error("the activation is not taken back")
+	}
+	m.says("activate", m.ctl(0, "activate", "-management-server", addr, "-ca-file", ca, "-activation-code", testCode), "SUCCESSFULLY paired")
+	m.act(0, product25, "activate", activate...)
+	m.act(0, product25, "activate", "ROLLBACK=1")
+	if !m.isThere(filepath.Join(m.data, "etc", "agent_id.cfg")) {
+		t.Error("an agent that was activated before is no longer")
+	}
+
 	const earlier = "25.2.20-9"
 	m.unpackAction(earlier, programs)
 	m.says("an earlier build", m.act(1, earlier, "pre-install", "OLDVERSIONFOUND={1}"),

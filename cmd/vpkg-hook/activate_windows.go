@@ -48,6 +48,7 @@ func systemCommand(ctx context.Context, args []string, codes map[string]string, 
 //	vpkg-hook activate --format msi -- MANAGEMENT_SERVER=HOST:PORT ACTIVATION_FILE=… ACTIVATION_CODE=…
 //
 // The file has the code alone and is left as it is, for it is the administrator's.
+// With ROLLBACK=1 it takes that back, unless the host was activated before.
 func activateAction(ctx context.Context, args []string, codes map[string]string, stderr io.Writer) error {
 	c, err := readConfig()
 	if err != nil {
@@ -61,7 +62,10 @@ func activateAction(ctx context.Context, args []string, codes map[string]string,
 	}
 	log, closeLog := openLog(host, c.LogFile(), codes, stderr)
 	defer closeLog()
+	agent := agentProgram{c, host, log}
 	switch {
+	case property(args, "ROLLBACK") == "1":
+		return agent.takeBack(ctx)
 	case err == nil && code == "" && server == "":
 		return nil // it is to be activated later
 	case err == nil && code == "":
@@ -71,17 +75,16 @@ func activateAction(ctx context.Context, args []string, codes map[string]string,
 	case err == nil && !hooks.IsServer(server):
 		err = fmt.Errorf("MANAGEMENT_SERVER is %q: want HOST:PORT", server)
 	}
-	if err != nil {
-		err = fmt.Errorf("not activated: %w", err)
-		log.Error(err.Error())
-		return err
+	if err == nil {
+		err = agent.mark()
 	}
-	agent := agentProgram{c, host, log}
-	log.Info("activating", "server", server)
-	err = agent.activate(ctx, code, []string{"--management-server", server, "--timeout", activationTime}, func(ctx context.Context, args ...string) error {
-		_, err := host.Run(ctx, append([]string{c.Agent()}, args...)...)
-		return err
-	})
+	if err == nil {
+		log.Info("activating", "server", server)
+		err = agent.activate(ctx, code, []string{"--management-server", server, "--timeout", activationTime}, func(ctx context.Context, args ...string) error {
+			_, err := host.Run(ctx, append([]string{c.Agent()}, args...)...)
+			return err
+		})
+	}
 	if err != nil {
 		err = fmt.Errorf("not activated: %w", err)
 		log.Error(err.Error())
@@ -122,6 +125,33 @@ type agentProgram struct {
 	c    hooks.Config
 	host hooks.Host
 	log  hooks.Logger
+}
+
+// mark writes down that the host was not activated before.
+func (a agentProgram) mark() error {
+	_, err := a.host.Stat(a.c.Data + "/etc/agent_id.cfg")
+	if errors.Is(err, os.ErrNotExist) {
+		return a.host.WriteFile(a.c.State()+activatingFile, nil, 0o600)
+	}
+	if rerr := a.host.Remove(a.c.State() + activatingFile); err == nil && !errors.Is(rerr, os.ErrNotExist) {
+		err = rerr
+	}
+	return err
+}
+
+// takeBack has the agent forget its server, and a code that it still tries, if the
+// installation that is taken back has brought them.
+func (a agentProgram) takeBack(ctx context.Context) error {
+	mark := a.c.State() + activatingFile
+	if _, err := a.host.Stat(mark); err != nil {
+		return nil //nolint:nilerr // there is nothing to take back
+	}
+	_, err := a.host.Run(ctx, a.c.Agent(), "deactivate", "--no-apply")
+	if err = errors.Join(err, a.host.Remove(mark)); err != nil {
+		err = fmt.Errorf("taking the activation back: %w", err)
+		a.log.Error(err.Error())
+	}
+	return err
 }
 
 // activate has run call the agent with the code in a file that is private, for a

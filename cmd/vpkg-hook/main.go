@@ -148,12 +148,20 @@ func logged(ctx context.Context, args []string, c hooks.Config, host hooks.Host,
 	log.Info("called", "args", args, "package", c.Name, "version", c.Version, "action", e.Action)
 	err = hooks.Run(ctx, e, hooks.Plan(e, c), sys, log)
 	eraseCode(c, sys, log) // whatever became of it
+	if c.Windows && e.Phase == hooks.PostInstall && !e.Open { // the activation is no longer to be taken back
+		if rerr := sys.Remove(c.State() + activatingFile); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
+			log.Warn("the mark of an activation is still there", "error", rerr)
+		}
+	}
 	if err != nil {
 		return err
 	}
 	log.Info("done", "phase", e.Phase, "cpu", cpu())
 	return nil
 }
+
+// activatingFile is in the state's folder while an activation can be taken back.
+const activatingFile = "/activating"
 
 // eraseCode sees to it that the code does not lie about: the agent has its own. What
 // is removed alone can still be read on the disk.
