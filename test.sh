@@ -155,7 +155,7 @@ fuzz() {
 # does not know. At most three boxes at a time.
 install() {
 	go test -count=1 -parallel 3 -timeout 24m ./internal/testbed ./e2e &&
-		go test -count=1 -timeout 3m -run Large ./rpm -large
+		go test -count=1 -timeout 6m -run Large ./rpm ./msi ./msi/internal/cab -large
 }
 
 # Machines with a kernel of their own, emulated. As many at a time as there are

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/vpkg/vpkg/internal/pe"
 	"github.com/vpkg/vpkg/internal/sign"
@@ -53,6 +54,9 @@ func (o *signOptions) signer() (*sign.Authenticode, error) {
 		return nil, err
 	}
 	a.Timestamp = o.timestamp
+	if c := a.Chain[0]; time.Now().After(c.NotAfter) {
+		return nil, fmt.Errorf("the certificate of %s ended on %s: Windows would not believe a signature of it", c.Subject, c.NotAfter.UTC().Format(time.DateOnly))
+	}
 	return a, nil
 }
 
