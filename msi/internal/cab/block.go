@@ -82,7 +82,7 @@ func (z *encoder) together(i int) {
 var noChunk chunk
 
 const (
-	scale = 4096 // of a bit, in estimates
+	scale = 256 // of a bit, in estimates
 
 	// What a block's header takes is about so many bits, and as many for each symbol
 	// that occurs.

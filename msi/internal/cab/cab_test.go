@@ -361,7 +361,7 @@ func TestFill(t *testing.T) {
 	// The largest file that is taken gives a cabinet below 2 GiB even if every frame is
 	// stored.
 	const frame = dataSize + 2 + 5 + frameSize
-	if size := headerSize + folderSize + fileSize + maxName + 1 + MaxFileSize/frameSize*frame; size >= 1<<31 {
+	if size := int64(headerSize) + folderSize + fileSize + maxName + 1 + MaxFileSize/frameSize*frame; size >= 1<<31 {
 		t.Errorf("the largest cabinet has %d bytes, want less than 2 GiB", size)
 	}
 }
