@@ -151,15 +151,7 @@ func (p Product) Monitor(ctx context.Context, events io.Writer) error {
 
 // policyStamp tells one file of a policy from the next.
 func (p Product) policyStamp() string {
-	name := path.Join(p.Config.Data, PolicyFile)
-	if h, ok := p.Sys.(hooks.Host); ok {
-		found, err := h.Locate(name)
-		if err != nil {
-			return err.Error()
-		}
-		name = found
-	}
-	info, err := os.Lstat(name)
+	info, err := os.Lstat(p.locate(path.Join(p.Config.Data, PolicyFile)))
 	if err != nil {
 		return ""
 	}
@@ -193,12 +185,7 @@ func (p Product) checkEnv(ctx context.Context, asJSON bool) int {
 
 // checkFolder looks at a folder and at the space that its drive has.
 func (p Product) checkFolder(dir string) Check {
-	name := dir
-	if h, ok := p.Sys.(hooks.Host); ok {
-		if found, err := h.Locate(dir); err == nil {
-			name = found
-		}
-	}
+	name := p.locate(dir)
 	c := Check{Name: "space for " + name, Result: CheckOK}
 	if _, err := p.Sys.Stat(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		c.Result, c.Detail = CheckError, err.Error()
@@ -214,6 +201,17 @@ func (p Product) checkFolder(dir string) Check {
 		return c
 	}
 	return c.withSpace(int64(free))
+}
+
+// locate is where a path of the configuration is on this host, as far as that is
+// known.
+func (p Product) locate(name string) string {
+	if h, ok := p.Sys.(hooks.Host); ok {
+		if found, err := h.Locate(name); err == nil {
+			return found
+		}
+	}
+	return name
 }
 
 // volume is `C:\` of `C:\x`.

@@ -32,7 +32,7 @@ func (p Product) unpair(ctx context.Context, args []string) int {
 		errs = append(errs, err)
 	}
 	if !noReport {
-		step("Support report "+p.Config.Report(), p.supportReport(ctx))
+		step("Support report "+p.locate(p.Config.Report()), p.supportReport(ctx))
 	}
 	_, err := p.Sys.Run(ctx, p.Config.Agent(), "deactivate", "--no-apply")
 	step("Telling the server", err)

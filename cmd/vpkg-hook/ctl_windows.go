@@ -89,9 +89,9 @@ func (c control) run(ctx context.Context, args []string, codes map[string]string
 	case "activate":
 		return c.activate(ctx, config, host, rest, codes)
 	case "deactivate":
-		return c.agent(ctx, config, host, "deactivate")
+		return c.agent(config, host, "deactivate")
 	case "connectivity-test", "conncheck":
-		return c.agent(ctx, config, host, "connectivity-test")
+		return c.agent(config, host, "connectivity-test")
 	case "prepare":
 		return c.prepare(ctx, config, host, codes)
 	case "unpair":
@@ -114,14 +114,14 @@ func (c control) misused() int {
 func (c control) activate(ctx context.Context, config hooks.Config, host hooks.Host, args []string, codes map[string]string) int {
 	args, code, given := splitCode(args)
 	if !given {
-		return c.agent(ctx, config, host, append([]string{"activate"}, args...)...)
+		return c.agent(config, host, append([]string{"activate"}, args...)...)
 	}
 	fmt.Fprintf(c.stderr, "%s: warning: others can read a code in the list of processes: use -activation-code-file\n", c.name)
 	log, closeLog := openLog(host, config.LogFile(), codes, c.stderr)
 	defer closeLog()
 	status := 0
-	err := agentProgram{config, host, log}.activate(ctx, code, args, func(ctx context.Context, args ...string) error {
-		status = c.agent(ctx, config, host, args...)
+	err := agentProgram{config, host, log}.activate(ctx, code, args, func(_ context.Context, args ...string) error {
+		status = c.agent(config, host, args...)
 		return nil
 	})
 	if err != nil {
@@ -131,13 +131,12 @@ func (c control) activate(ctx context.Context, config hooks.Config, host hooks.H
 }
 
 // agent runs the agent, which speaks for itself.
-func (c control) agent(ctx context.Context, config hooks.Config, host hooks.Host, args ...string) int {
+func (c control) agent(config hooks.Config, host hooks.Host, args ...string) int {
 	program, err := host.Locate(config.Agent())
 	if err != nil {
 		return c.fail(err)
 	}
-	cmd := exec.CommandContext(ctx, program+".exe", args...) //nolint:gosec // the product's own, with what the administrator has typed
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, c.stdout, c.stderr
+	cmd := exec.Cmd{Path: program + ".exe", Args: append([]string{"vpkg-agent"}, args...), Stdin: os.Stdin, Stdout: c.stdout, Stderr: c.stderr}
 	err = cmd.Run()
 	if e, ok := errors.AsType[*exec.ExitError](err); ok {
 		return e.ExitCode()

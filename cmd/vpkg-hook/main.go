@@ -148,7 +148,9 @@ func logged(ctx context.Context, args []string, c hooks.Config, host hooks.Host,
 	log.Info("called", "args", args, "package", c.Name, "version", c.Version, "action", e.Action)
 	err = hooks.Run(ctx, e, hooks.Plan(e, c), sys, log)
 	eraseCode(c, sys, log) // whatever became of it
-	if c.Windows && e.Phase == hooks.PostInstall && !e.Open { // the activation is no longer to be taken back
+
+	// An activation is no longer taken back then.
+	if c.Windows && e.Phase == hooks.PostInstall && !e.Open {
 		if rerr := sys.Remove(c.State() + activatingFile); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
 			log.Warn("the mark of an activation is still there", "error", rerr)
 		}
