@@ -54,7 +54,7 @@ func buildCommand() *cobra.Command {
 
 Without --manifest it is vpkg.yaml in this folder, and where there is none the
 built-in product, the Illumio VEN with a reference payload. An nfpm.yaml is read
-as it is.
+as it is. All systems include Windows where the manifest has a windows section.
 
 The packages appear in the output folder when all of them were written and read
 back, with SHA256SUMS and artifacts.json beside them. Times in them come from
@@ -65,6 +65,7 @@ compressed once is not compressed again.`,
 		Example: `  vpkg build --os el8 --arch x86_64
   vpkg build --os all --arch all --bundle
   vpkg build --os ubuntu22,debian12 --arch arm64 --payload build/root.tar.gz --version 1.4.0-8
+  vpkg build --os windows --arch x64,arm64 --sign-key key.pfx
   vpkg build --manifest nfpm.yaml --os el9 --compression zstd:19`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
