@@ -184,9 +184,9 @@ release() {
 # needs: the tests of these say that they are skipped.
 windows() {
 	if ! command -v wine >/dev/null || [ "$(uname -m)" != x86_64 ]; then
+		[ -z "${VPKG_REQUIRE_INSTALL-}" ] || { echo "wine is not installed, or not for amd64"; return 1; }
 		echo "SKIP windows: wine is not installed, or not for amd64"
-		[ -z "${VPKG_REQUIRE_INSTALL-}" ]
-		return
+		return 0
 	fi
 	dir=$(mktemp -d) || return 1
 	export WINEPREFIX="$dir/prefix" WINEARCH=win64 WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml='

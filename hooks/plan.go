@@ -39,7 +39,9 @@ func Plan(e Event, c Config) []Step {
 // planBefore makes the folders before Windows Installer comes to make them: one of
 // them that an ordinary user has put there is refused while nothing is changed yet.
 func planBefore(c Config) []Step {
-	steps := []Step{{Kind: Dir, Path: path.Dir(c.Program), Mode: 0o755, AsIs: true}}
+	// The program's own has the access list that Windows gives it, whatever it is:
+	// that is what a mode with the sticky bit stands for, see ownList.
+	steps := appendFolder(nil, Step{Kind: Dir, Path: c.Program, Mode: 0o1755})
 	for _, f := range planFolders(c, "") {
 		steps = appendFolder(steps, f)
 	}

@@ -169,6 +169,10 @@ func (m *machine) run(program string, args ...string) (status int, out string) {
 	m.t.Helper()
 	cmd := exec.CommandContext(m.t.Context(), program, args...)
 	b, err := cmd.CombinedOutput()
+	for i := 0; errors.Is(err, windows.ERROR_INTERNAL_ERROR) && i < 5; i++ { // of Wine 8, which now and then starts no process
+		cmd = exec.CommandContext(m.t.Context(), program, args...)
+		b, err = cmd.CombinedOutput()
+	}
 	if err != nil && cmd.ProcessState == nil {
 		m.t.Fatal(err)
 	}
