@@ -34,8 +34,8 @@ const (
 const (
 	comes = `NOT REMOVE~="ALL"`
 	goes  = `REMOVE~="ALL" AND NOT UPGRADINGPRODUCTCODE`
-	// pairs is the condition of the activation.
-	pairs = `MANAGEMENT_SERVER AND (ACTIVATION_FILE OR ACTIVATION_CODE) AND ` + comes
+	// pairs is the condition of the activation; the hook says what is missing for it.
+	pairs = `(MANAGEMENT_SERVER OR ACTIVATION_FILE OR ACTIVATION_CODE) AND ` + comes
 )
 
 // A step is an action of a sequence.
