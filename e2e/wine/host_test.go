@@ -164,9 +164,7 @@ func (h *host) run(argv ...string) (string, error) {
 // stop ends everything that runs on the host.
 func (h *host) stop(t *testing.T) {
 	t.Helper()
-	if out, err := h.run("wineserver", "--kill"); err != nil {
-		t.Logf("wineserver --kill: %v\n%s", err, out) // nothing ran
-	}
+	_, _ = h.run("wineserver", "--kill") // an error where nothing runs
 	if out, err := h.run("wineserver", "--wait"); err != nil {
 		t.Errorf("wineserver --wait: %v\n%s", err, out)
 	}
@@ -194,13 +192,15 @@ func (h *host) look(t *testing.T, found any, args ...string) {
 func (h *host) msiexec(t *testing.T, args ...string) int {
 	t.Helper()
 	h.calls++
-	log := fmt.Sprintf(`C:\msi%d.log`, h.calls)
-	line := "msiexec " + strings.Join(args, " ") + " /qn /l*v " + log
+	line := "msiexec " + strings.Join(args, " ") + " /qn /l*v " + h.log()
 	var code int
 	h.look(t, &code, "run", line)
 	t.Logf("%s: exit code %d", line, code)
 	return code
 }
+
+// log is what the installer last wrote.
+func (h *host) log() string { return fmt.Sprintf(`C:\msi%d.log`, h.calls) }
 
 // want runs the installer and fails the test if it ends in another way.
 func (h *host) want(t *testing.T, code int, args ...string) {
@@ -210,13 +210,19 @@ func (h *host) want(t *testing.T, code int, args ...string) {
 	}
 }
 
-// said is the end of what the hook and the installer last wrote into their logs.
+// said is the end of what the services, the hook and the installer have written into
+// their logs.
 func (h *host) said() string {
 	var b strings.Builder
-	for _, name := range []string{logFile, fmt.Sprintf(`C:\msi%d.log`, h.calls)} {
-		text, err := os.ReadFile(h.file(name))
+	logs, err := filepath.Glob(h.file(data + `\log\*.log`))
+	if err != nil {
+		fmt.Fprintf(&b, "%v\n", err)
+	}
+	for _, name := range append(logs, h.file(logFile), h.file(h.log())) {
+		text, err := os.ReadFile(name)
 		if err != nil {
 			fmt.Fprintf(&b, "%v\n", err)
+			continue
 		}
 		lines := strings.Split(string(text), "\n")
 		fmt.Fprintf(&b, "end of %s:\n%s\n", name, strings.Join(lines[max(0, len(lines)-40):], "\n"))
@@ -254,6 +260,8 @@ func (h *host) read(t *testing.T, name string) string {
 	}
 	return string(b)
 }
+
+func (h *host) remove(name string) error { return os.Remove(h.file(name)) }
 
 // exists reports whether there is a file or folder.
 func (h *host) exists(t *testing.T, name string) bool {

@@ -40,8 +40,11 @@ func serviceNames() []string {
 }
 
 // built is the package of that version of the built-in product.
-func (h *host) built(version string) string {
-	return filepath.Join(h.dir, "packages", "illumio-ven-"+version+".win.x64.msi")
+func (h *host) built(version string) string { return h.pkg("illumio-ven", version) }
+
+// pkg is the package of that product and version.
+func (h *host) pkg(name, version string) string {
+	return filepath.Join(h.dir, "packages", name+"-"+version+".win.x64.msi")
 }
 
 // TestInstall is the life of a product: it is installed, removed with its data
