@@ -15,10 +15,11 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/windows"
 	"golang.org/x/sys/windows/registry"
+	"golang.org/x/sys/windows/svc"
+	"golang.org/x/sys/windows/svc/mgr"
 )
 
 func main() {
@@ -58,7 +59,7 @@ func run(args []string) error {
 // would put them.
 func command(line string) (code int, err error) {
 	name, _, _ := strings.Cut(line, " ")
-	cmd := exec.Command(name)
+	cmd := exec.Command(name) //nolint:gosec // the program that was asked for
 	cmd.SysProcAttr = &syscall.SysProcAttr{CmdLine: line}
 	err = cmd.Run()
 	if _, ok := errors.AsType[*exec.ExitError](err); ok {
@@ -74,14 +75,14 @@ type service struct {
 }
 
 func services(names []string) (map[string]service, error) {
-	manager, err := windows.OpenSCManager(nil, nil, windows.SC_MANAGER_CONNECT)
+	m, err := mgr.Connect()
 	if err != nil {
 		return nil, fmt.Errorf("opening the service control manager: %w", err)
 	}
-	defer windows.CloseServiceHandle(manager) //nolint:errcheck // only asked
+	defer m.Disconnect() //nolint:errcheck // only asked
 	found := make(map[string]service)
 	for _, name := range names {
-		s, err := ask(manager, name)
+		s, err := ask(m, name)
 		if err != nil && !errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) {
 			return nil, fmt.Errorf("service %s: %w", name, err)
 		}
@@ -90,28 +91,15 @@ func services(names []string) (map[string]service, error) {
 	return found, nil
 }
 
-func ask(manager windows.Handle, name string) (service, error) {
-	p, err := windows.UTF16PtrFromString(name)
+func ask(m *mgr.Mgr, name string) (service, error) {
+	s, err := m.OpenService(name)
 	if err != nil {
 		return service{}, err
 	}
-	h, err := windows.OpenService(manager, p, windows.SERVICE_QUERY_STATUS)
-	if err != nil {
-		return service{}, err
-	}
-	defer windows.CloseServiceHandle(h) //nolint:errcheck // only asked
-	var (
-		status windows.SERVICE_STATUS_PROCESS
-		needed uint32
-	)
-	if err := windows.QueryServiceStatusEx(h, windows.SC_STATUS_PROCESS_INFO, (*byte)(unsafe.Pointer(&status)), uint32(unsafe.Sizeof(status)), &needed); err != nil {
-		return service{}, err
-	}
-	states := map[uint32]string{
-		windows.SERVICE_STOPPED: "stopped", windows.SERVICE_START_PENDING: "starting",
-		windows.SERVICE_STOP_PENDING: "stopping", windows.SERVICE_RUNNING: "running",
-	}
-	return service{State: states[status.CurrentState], Process: status.ProcessId}, nil
+	defer s.Close()
+	status, err := s.Query()
+	states := map[svc.State]string{svc.Stopped: "stopped", svc.StartPending: "starting", svc.StopPending: "stopping", svc.Running: "running"}
+	return service{states[status.State], status.ProcessId}, err
 }
 
 // values gives the values of a key, numbers in decimal; nil if there is no such
