@@ -121,7 +121,7 @@ unit() {
 		race=
 	fi
 	# shellcheck disable=SC2046,SC2086 # lists of words
-	go test $race -timeout 14m $(go list ./... | grep -v -e '/internal/testbed$' -e '/e2e$' -e '/e2e/vm$')
+	go test $race -timeout 14m $(go list ./... | grep -v -e '/internal/testbed$' -e '/e2e$' -e '/e2e/vm$' -e '/e2e/wine$')
 }
 
 # fuzz gives each target 20 seconds until the budget, which includes compiling, is
@@ -181,7 +181,8 @@ release() {
 # What hooks and the agent do on Windows, as far as Wine shows it: files, locks,
 # programs and services, and the life of a product in the order of Windows Installer.
 # Wine keeps no access lists, makes no junctions and knows no service that another
-# needs: the tests of these say that they are skipped.
+# needs: the tests of these say that they are skipped. Then what Windows Installer
+# does with real packages.
 windows() {
 	if ! command -v wine >/dev/null || [ "$(uname -m)" != x86_64 ]; then
 		[ -z "${VPKG_REQUIRE_INSTALL-}" ] || { echo "wine is not installed, or not for amd64"; return 1; }
@@ -207,6 +208,7 @@ windows() {
 	unshare --net $user sh ./test.sh --one in_wine "$dir"
 	code=$?
 	rm -rf "$dir"
+	go test -count=1 -timeout 8m ./e2e/wine || code=1
 	return $code
 }
 
@@ -258,7 +260,7 @@ budget() {
 	release) echo 12 ;;
 	install) echo 28 ;;
 	vm) echo 19 ;;
-	windows) echo 6 ;;
+	windows) echo 12 ;;
 	*) echo "test.sh: no suite $1" >&2; exit 2 ;;
 	esac
 }
