@@ -175,7 +175,7 @@ release() {
 	go run ./internal/programs/embed && go build -tags embedprograms -o "$tools/vpkg" ./cmd/vpkg || return 1
 	rm -rf "$tools/dist" "$tools/cache" internal/programs/bin
 	env -i HOME=/nonexistent XDG_CACHE_HOME="$tools/cache" PATH=/nonexistent \
-		"$tools/vpkg" build --os el8,debian12 --arch all --out "$tools/dist"
+		"$tools/vpkg" build --os el8,debian12,windows --arch all --out "$tools/dist"
 }
 
 # What hooks and the agent do on Windows, as far as Wine shows it: files, locks,

@@ -41,16 +41,18 @@ func run(ctx context.Context) error {
 	}
 	defer os.RemoveAll(tmp)
 	for _, name := range []string{"vpkg-hook", "vpkg-agent"} {
-		for _, arch := range []string{"amd64", "arm64", "ppc64le", "s390x"} {
+		for _, s := range []struct{ goos, goarch string }{
+			{"linux", "amd64"}, {"linux", "arm64"}, {"linux", "ppc64le"}, {"linux", "s390x"}, {"windows", "amd64"}, {"windows", "arm64"},
+		} {
 			out := filepath.Join(tmp, name)
-			if err := programs.Compile(ctx, "go", ".", name, "linux", arch, out); err != nil {
+			if err := programs.Compile(ctx, "go", ".", name, s.goos, s.goarch, out); err != nil {
 				return err
 			}
 			b, err := os.ReadFile(out)
 			if err != nil {
 				return err
 			}
-			file := filepath.Join(bin, fmt.Sprintf("%s_linux_%s.zst", name, arch))
+			file := filepath.Join(bin, fmt.Sprintf("%s_%s_%s.zst", name, s.goos, s.goarch))
 			if err := os.WriteFile(file, enc.EncodeAll(b, nil), 0o644); err != nil { //nolint:gosec // the folder is the caller's to choose
 				return err
 			}
