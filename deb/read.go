@@ -35,31 +35,56 @@ const (
 // in the payload. Folders that the writer added, because dpkg needs them, are
 // not in it. Members have their content in memory.
 func (f Format) Read(ctx context.Context, r io.ReaderAt, size int64, depth packaging.Depth) (*packaging.Package, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	members, err := ar.Read(r, size, maxArchive)
-	if fe := (*ar.FormatError)(nil); errors.As(err, &fe) {
-		return nil, &FormatError{fe.Offset, fe.Err}
-	} else if err != nil {
-		return nil, err
-	}
-	controlMember, dataMember, err := find(members)
+	p, files, dataMember, err := open(ctx, r, size)
 	if err != nil {
 		return nil, err
 	}
-	p, files, err := readControl(ctx, controlMember)
-	if err != nil {
-		return nil, err
-	}
-	p.Date = members[0].ModTime
-	p.Compression.Codec = dataMember.codec
 	if depth == packaging.Payload {
-		if p.Layout, err = readData(ctx, dataMember, p.Date, files); err != nil {
+		if p.Layout, err = readData(ctx, dataMember, p.Date, files, func(*packaging.Entry, io.Reader) error { return nil }); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
+}
+
+var _ packaging.Extractor = Format{}
+
+// Each gives the files of a package of any tool with their content. The folders
+// that Read leaves out are among them.
+func (f Format) Each(ctx context.Context, r io.ReaderAt, size int64, give func(e *packaging.Entry, body io.Reader) error) error {
+	p, files, dataMember, err := open(ctx, r, size)
+	if err != nil {
+		return err
+	}
+	_, err = readData(ctx, dataMember, p.Date, files, give)
+	return err
+}
+
+// open reads everything but the payload, which is the member that it gives.
+func open(ctx context.Context, r io.ReaderAt, size int64) (*packaging.Package, controlFiles, tarMember, error) {
+	fail := func(err error) (*packaging.Package, controlFiles, tarMember, error) {
+		return nil, controlFiles{}, tarMember{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return fail(err)
+	}
+	members, err := ar.Read(r, size, maxArchive)
+	if fe := (*ar.FormatError)(nil); errors.As(err, &fe) {
+		return fail(&FormatError{fe.Offset, fe.Err})
+	} else if err != nil {
+		return fail(err)
+	}
+	controlMember, dataMember, err := find(members)
+	if err != nil {
+		return fail(err)
+	}
+	p, files, err := readControl(ctx, controlMember)
+	if err != nil {
+		return fail(err)
+	}
+	p.Date = members[0].ModTime
+	p.Compression.Codec = dataMember.codec
+	return p, files, dataMember, nil
 }
 
 // A tarMember is a member that is a tar archive.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/vpkg/vpkg/packaging"
+	"github.com/vpkg/vpkg/packaging/payload"
 )
 
 // lines calls f with each line of text that is not empty, and says in which one
@@ -103,9 +104,13 @@ type dataReader struct {
 	implicit map[string]bool     // paths of folders that only dpkg needs
 	names    int                 // bytes of names and targets
 	buffer   []byte
+	give     func(e *packaging.Entry, body io.Reader) error // gets every entry
+	refused  error                                          // what give returned
 }
 
-func readData(ctx context.Context, m tarMember, date time.Time, files controlFiles) (packaging.Layout, error) {
+// readData reads the payload. Each entry goes to give, as packaging.Extractor has
+// it.
+func readData(ctx context.Context, m tarMember, date time.Time, files controlFiles, give func(*packaging.Entry, io.Reader) error) (packaging.Layout, error) {
 	t, err := openTar(ctx, m)
 	if err != nil {
 		return nil, err
@@ -114,7 +119,7 @@ func readData(ctx context.Context, m tarMember, date time.Time, files controlFil
 	d := &dataReader{
 		t: t, date: date, files: files,
 		byPath: map[string]int{}, sums: map[string][16]byte{}, implicit: map[string]bool{},
-		buffer: make([]byte, 128<<10),
+		buffer: make([]byte, 128<<10), give: give,
 	}
 	for {
 		h, name, err := t.next()
@@ -125,6 +130,9 @@ func readData(ctx context.Context, m tarMember, date time.Time, files controlFil
 			return nil, err
 		}
 		if err := d.entry(h, name); err != nil {
+			if d.refused != nil {
+				return nil, d.refused
+			}
 			return nil, t.bad(err)
 		}
 	}
@@ -166,9 +174,22 @@ func (d *dataReader) entry(h *tar.Header, name string) error {
 	if e.Mode == implicitMode && !strings.HasSuffix(h.Name, "/") && e.Owner == "root" && e.Group == "root" {
 		d.implicit[e.Path] = true
 	}
+	if e.HasBody() {
+		if err := d.body(&e, h.Size); err != nil {
+			return err
+		}
+	} else if err := d.hand(&e, nil); err != nil {
+		return err
+	}
 	d.byPath[e.Path] = len(d.layout)
 	d.layout = append(d.layout, e)
 	return nil
+}
+
+// hand gives an entry.
+func (d *dataReader) hand(e *packaging.Entry, body io.Reader) error {
+	d.refused = d.give(e, body)
+	return d.refused
 }
 
 // accountName is the name, or the number where a package has none.
@@ -192,7 +213,7 @@ func (d *dataReader) content(e *packaging.Entry, h *tar.Header) error {
 	}
 	switch h.Typeflag {
 	case tar.TypeReg:
-		return d.body(e, h.Size)
+		e.Size = h.Size
 	case tar.TypeLink:
 		target, err := cleanName(h.Linkname)
 		if err != nil {
@@ -222,7 +243,7 @@ func (d *dataReader) content(e *packaging.Entry, h *tar.Header) error {
 	return nil
 }
 
-// body reads a file's content for its digests.
+// body gives a file with its content, and takes its digests.
 func (d *dataReader) body(e *packaging.Entry, size int64) error {
 	sha := sha256.New()
 	w := io.Writer(sha)
@@ -230,14 +251,39 @@ func (d *dataReader) body(e *packaging.Entry, size int64) error {
 	if len(d.files.md5s) > 0 {
 		w = io.MultiWriter(sha, sum)
 	}
-	n, err := io.CopyBuffer(w, struct{ io.Reader }{d.t.tar}, d.buffer)
-	if err != nil {
+	n := &countingReader{r: d.t.tar}
+	body := &payload.CheckedReader{R: n, Sums: w, Check: func() error {
+		d.sums[e.Path] = [16]byte(sum.Sum(nil))
+		if n.n != size {
+			return fmt.Errorf("%s has %d bytes, want %d", e.Path, n.n, size)
+		}
+		return d.checkSum(e.Path)
+	}}
+	if err := d.hand(e, body); err != nil {
 		return err
 	}
-	d.sums[e.Path] = [16]byte(sum.Sum(nil))
-	e.Size, e.SHA256 = n, packaging.Digest(sha.Sum(nil))
-	if n != size {
-		return fmt.Errorf("has %d bytes, want %d", n, size)
+	if err := body.Drain(d.buffer); err != nil {
+		return err
+	}
+	e.SHA256 = packaging.Digest(sha.Sum(nil))
+	return nil
+}
+
+type countingReader struct {
+	r io.Reader
+	n int64
+}
+
+func (r *countingReader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	r.n += int64(n)
+	return n, err
+}
+
+// checkSum compares the MD5 sum of a file that was read with what md5sums says.
+func (d *dataReader) checkSum(name string) error {
+	if want, ok := d.files.md5s[name]; ok && d.sums[name] != want {
+		return fmt.Errorf("%s has the MD5 sum %x, want %x", name, d.sums[name], want)
 	}
 	return nil
 }
@@ -245,13 +291,11 @@ func (d *dataReader) body(e *packaging.Entry, size int64) error {
 // check compares what the control archive says about files with what was read.
 func (d *dataReader) check() error {
 	for _, name := range slices.Sorted(maps.Keys(d.files.md5s)) {
-		want := d.files.md5s[name]
-		got, ok := d.sums[name]
-		switch {
-		case !ok:
+		if _, ok := d.sums[name]; !ok {
 			return fmt.Errorf("md5sums names %s, and the payload has no such file", name)
-		case got != want:
-			return fmt.Errorf("%s has the MD5 sum %x, want %x", name, got, want)
+		}
+		if err := d.checkSum(name); err != nil { // of a hard link
+			return err
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.files.conffiles)) {

@@ -43,12 +43,30 @@ func (Format) Read(ctx context.Context, r io.ReaderAt, size int64, depth packagi
 		return nil, err
 	}
 	if depth == packaging.Payload {
-		if err := f.readPayload(ctx); err != nil {
+		if err := f.readPayload(ctx, func(*packaging.Entry, io.Reader) error { return nil }); err != nil {
 			return nil, err
 		}
 	}
 	p.Layout = f.files.layout()
 	return p, nil
+}
+
+var _ packaging.Extractor = Format{}
+
+// Each gives the files of a package of any origin with their content. Of hard
+// links, the first by path has it, wherever it is in the payload.
+func (Format) Each(ctx context.Context, r io.ReaderAt, size int64, give func(e *packaging.Entry, body io.Reader) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	f, err := open(r, size)
+	if err != nil {
+		return err
+	}
+	if _, err := f.readPackage(); err != nil {
+		return err
+	}
+	return f.readPayload(ctx, give)
 }
 
 // open reads the headers and checks them against each other.

@@ -42,21 +42,29 @@ type payloadReader struct {
 	seen  []bool         // files that were in the archive
 	full  []bool         // groups of hard links whose content was
 	buf   []byte
+
+	give    func(e *packaging.Entry, body io.Reader) error // gets every entry
+	refused error                                          // what give returned
 }
 
-// readPayload checks the payload, and completes the entries with digests.
-func (f *file) readPayload(ctx context.Context) error {
+// readPayload checks the payload, and completes the entries with digests. Each
+// goes to give, as packaging.Extractor has it.
+func (f *file) readPayload(ctx context.Context, give func(e *packaging.Entry, body io.Reader) error) error {
 	r := &payloadReader{
 		file: f, offset: f.main.end(), raw: sha256.New(), plain: sha256.New(),
 		index: make(map[string]int, len(f.files.entries)),
 		seen:  make([]bool, len(f.files.entries)),
 		full:  make([]bool, len(f.files.links)),
 		buf:   make([]byte, 128<<10),
+		give:  give,
 	}
 	for i := range f.files.entries {
 		r.index[f.files.entries[i].Path] = i
 	}
 	if err := r.read(ctx); err != nil {
+		if r.refused != nil {
+			return r.refused
+		}
 		return r.wrap(err)
 	}
 	if err := r.checkFiles(); err != nil {
@@ -184,13 +192,21 @@ func (r *payloadReader) readEntry(h *cpio.Header) error {
 	}
 	switch {
 	case e.Mode&fs.ModeSymlink != 0:
-		return r.readTarget(e, h.Size)
+		if err := r.readTarget(e, h.Size); err != nil {
+			return err
+		}
 	case e.Regular():
 		return r.readBody(i, h.Size)
 	case h.Size != 0:
 		return formatErrorf(r.offset, "payload: %s has %d bytes, want none", e.Path, h.Size)
 	}
-	return nil
+	return r.hand(e, nil)
+}
+
+// hand gives an entry.
+func (r *payloadReader) hand(e *packaging.Entry, body io.Reader) error {
+	r.refused = r.give(e, body)
+	return r.refused
 }
 
 // strippedSize is the size of the body after a stripped header: of hard links,
@@ -227,9 +243,6 @@ func (r *payloadReader) readBody(i int, size int64) error {
 	case size != e.Size:
 		return formatErrorf(r.offset, "payload: %s has %d bytes, want %d", e.Path, size, e.Size)
 	}
-	if group >= 0 {
-		r.full[group] = true
-	}
 	sum := sha256.New()
 	own, w := sum, io.Writer(sum)
 	if r.files.algo != digestSHA256 && r.files.digests[i] != "" {
@@ -240,16 +253,34 @@ func (r *payloadReader) readBody(i int, size int64) error {
 		own = a.New()
 		w = io.MultiWriter(sum, own)
 	}
-	if _, err := io.CopyBuffer(w, r.cpio, r.buf); err != nil {
+	body := &payload.CheckedReader{R: r.cpio, Sums: w, Check: func() error {
+		if got, want := hex.EncodeToString(own.Sum(nil)), r.files.digests[i]; want != "" && got != want {
+			return formatErrorf(r.offset, "payload: %s has digest %s, want %s", e.Path, got, want)
+		}
+		return nil
+	}}
+	names := []int{i}
+	if group >= 0 {
+		names = r.files.links[group]
+	}
+	given := group >= 0 && r.full[group] // some tools write it for each name
+	if !given {
+		if err := r.hand(&r.files.entries[names[0]], body); err != nil {
+			return err
+		}
+	}
+	if err := body.Drain(r.buf); err != nil {
 		return err
 	}
-	if got, want := hex.EncodeToString(own.Sum(nil)), r.files.digests[i]; want != "" && got != want {
-		return formatErrorf(r.offset, "payload: %s has digest %s, want %s", e.Path, got, want)
-	}
-	e.SHA256 = packaging.Digest(sum.Sum(nil))
 	if group >= 0 {
-		for _, j := range r.files.links[group] {
-			r.files.entries[j].SHA256 = e.SHA256
+		r.full[group] = true
+	}
+	for k, j := range names {
+		r.files.entries[j].SHA256 = packaging.Digest(sum.Sum(nil))
+		if k > 0 && !given {
+			if err := r.hand(&r.files.entries[j], nil); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -1,0 +1,406 @@
+// Package extract lays the content of a package down in a folder.
+//
+// The package may be hostile. Everything goes through an os.Root, so that nothing
+// lands outside of the folder; and no symbolic link is followed within it either,
+// whether the package made it or it was there before.
+package extract
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vpkg/vpkg/packaging"
+)
+
+// Options say what to extract, and how.
+type Options struct {
+	// Paths are those of the entries to extract, each with all that is below it.
+	// None means everything.
+	Paths []string
+	// Force replaces files and links that are there already. Folders stay.
+	Force bool
+	// Preserve keeps setuid and setgid bits.
+	Preserve bool
+	// Owners gives entries their owners, which needs root.
+	Owners bool
+	// Date is the modification time of entries that have none of their own.
+	Date time.Time
+}
+
+// A Result says what was extracted.
+type Result struct {
+	Files, Folders, Links int   // Links are symbolic ones, hard links are files
+	Bytes                 int64 // of the files, hard links once
+	// Skipped are the paths of devices and pipes, which are not made.
+	Skipped []string
+}
+
+// Each hands out the entries of a package: packaging.Extractor's with its first
+// arguments.
+type Each func(f func(e *packaging.Entry, body io.Reader) error) error
+
+// To extracts into the folder dir, which it makes. Folders that were there before
+// keep their modes. Where it fails, everything that it made is removed.
+func To(dir string, each Each, o Options) (_ Result, err error) {
+	_, err = os.Lstat(dir)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return Result{}, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return Result{}, err
+	}
+	defer root.Close()
+	x := &extractor{
+		o: o, root: root, kinds: map[string]kind{".": folderBefore}, folded: map[string]string{},
+		buf: make([]byte, 128<<10), accounts: newAccounts(),
+	}
+	paths, err := clean(o.Paths)
+	if err != nil {
+		return Result{}, err
+	}
+	x.paths = paths
+	if err = each(x.entry); err == nil {
+		err = x.finish()
+	}
+	if err == nil {
+		return x.result, nil
+	}
+	left := x.undo()
+	if left == nil && isNew {
+		left = os.Remove(dir)
+	}
+	if left != nil {
+		return Result{}, fmt.Errorf("%w; what was extracted before is still in %s: %w", err, dir, left)
+	}
+	if x.replaced > 0 {
+		return Result{}, fmt.Errorf("%w; %d files of %s that were to be replaced are gone", err, x.replaced, dir)
+	}
+	return Result{}, err
+}
+
+// clean makes paths absolute as those of entries are. The value says whether an
+// entry had the path.
+func clean(paths []string) (map[string]bool, error) {
+	all := make(map[string]bool)
+	for _, p := range paths {
+		if p == "" {
+			return nil, errors.New("an empty path is no path of an entry")
+		}
+		all[path.Clean("/"+p)] = false
+	}
+	return all, nil
+}
+
+// A kind says what a name below the root is.
+type kind uint8
+
+const (
+	_            kind = iota
+	folderBefore      // that was there
+	folder
+	file
+	link // a symbolic one
+)
+
+// An extractor extracts one package.
+type extractor struct {
+	o     Options
+	root  *os.Root
+	paths map[string]bool // see clean
+
+	kinds   map[string]kind   // of what is known to be there, by its name below the root
+	made    []string          // names of what was made, in that order
+	folded  map[string]string // names by their lower case
+	pending []pending         // folders whose attributes are set at the end
+
+	accounts *accounts
+	replaced int
+	result   Result
+	buf      []byte
+}
+
+// pending is a folder that was made, and can be written to until the end.
+type pending struct {
+	name  string
+	entry packaging.Entry
+}
+
+// wanted reports whether an entry is one of Options.Paths or below one.
+func (x *extractor) wanted(p string) bool {
+	if len(x.paths) == 0 {
+		return true
+	}
+	for q := p; ; q = path.Dir(q) {
+		if _, ok := x.paths[q]; ok {
+			x.paths[q] = true
+			return true
+		}
+		if q == "/" || q == "." {
+			return false
+		}
+	}
+}
+
+// entry extracts one.
+func (x *extractor) entry(e *packaging.Entry, body io.Reader) error {
+	if !x.wanted(e.Path) || e.Path == "/" {
+		return nil
+	}
+	if err := x.extract(e, body); err != nil {
+		return fmt.Errorf("extracting %q: %w", e.Path, plain(err))
+	}
+	return nil
+}
+
+// plain leaves the name out of an error that is told with the entry's path.
+func plain(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok && err == error(pe) { //nolint:errorlint // only when it is not wrapped
+		return pe.Err
+	}
+	return err
+}
+
+func (x *extractor) extract(e *packaging.Entry, body io.Reader) error {
+	name := strings.TrimPrefix(e.Path, "/")
+	if !fs.ValidPath(name) {
+		return errors.New("it is not an absolute path without . and ..")
+	}
+	if _, err := filepath.Localize(name); err != nil {
+		return errors.New("this system has no such names")
+	}
+	switch {
+	case e.Mode.IsDir(), e.Mode&fs.ModeSymlink != 0:
+	case !e.Mode.IsRegular():
+		x.result.Skipped = append(x.result.Skipped, e.Path)
+		return nil
+	case body == nil && e.HardLink == "":
+		return errors.New("its content is not in the package file")
+	}
+	if err := x.folder(path.Dir(name)); err != nil {
+		return err
+	}
+	if e.Mode.IsDir() {
+		return x.makeFolder(name, e)
+	}
+	if err := x.free(name); err != nil {
+		return err
+	}
+	switch {
+	case e.Mode&fs.ModeSymlink != 0:
+		return x.makeLink(name, e)
+	case e.HardLink != "":
+		return x.makeHardLink(name, e)
+	}
+	return x.makeFile(name, e, body)
+}
+
+// folder makes sure that name is a folder, and no link to one.
+func (x *extractor) folder(name string) error {
+	switch x.kinds[name] {
+	case folder, folderBefore:
+		return nil
+	}
+	if err := x.folder(path.Dir(name)); err != nil {
+		return err
+	}
+	if err := x.sameCase(name); err != nil {
+		return err
+	}
+	switch fi, err := x.root.Lstat(name); {
+	case err == nil && fi.IsDir():
+		x.kinds[name] = folderBefore
+	case err == nil && fi.Mode()&fs.ModeSymlink != 0:
+		return fmt.Errorf("%q is a symbolic link, and links are not followed", name)
+	case err == nil:
+		return fmt.Errorf("%q is no folder", name)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	default:
+		if err := x.root.Mkdir(name, 0o755); err != nil {
+			return err
+		}
+		x.record(name, folder)
+	}
+	return nil
+}
+
+// record remembers what was made.
+func (x *extractor) record(name string, k kind) {
+	x.kinds[name] = k
+	x.made = append(x.made, name)
+}
+
+// sameCase fails if a name is another's but for its case, and the file system takes
+// them for the same.
+func (x *extractor) sameCase(name string) error {
+	lower := strings.ToLower(name)
+	other, ok := x.folded[lower]
+	if !ok {
+		x.folded[lower] = name
+		return nil
+	}
+	if other == name || x.kinds[name] != 0 {
+		return nil
+	}
+	fi, err := x.root.Lstat(name)
+	if err != nil {
+		return nil
+	}
+	if fo, err := x.root.Lstat(other); err == nil && os.SameFile(fi, fo) {
+		return fmt.Errorf("it has the name of %q but for its case, which this file system does not tell apart", "/"+other)
+	}
+	return nil
+}
+
+// free makes sure that nothing has the name.
+func (x *extractor) free(name string) error {
+	if x.kinds[name] == folder || x.kinds[name] == file || x.kinds[name] == link {
+		return errors.New("it is there twice")
+	}
+	if err := x.sameCase(name); err != nil {
+		return err
+	}
+	switch fi, err := x.root.Lstat(name); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case fi.IsDir():
+		return errors.New("there is a folder of that name")
+	case !x.o.Force:
+		return fs.ErrExist
+	}
+	if err := x.root.Remove(name); err != nil {
+		return err
+	}
+	x.replaced++
+	return nil
+}
+
+func (x *extractor) makeFolder(name string, e *packaging.Entry) error {
+	if err := x.folder(name); err != nil {
+		return err
+	}
+	x.result.Folders++
+	if x.kinds[name] == folder {
+		x.pending = append(x.pending, pending{name, *e})
+	}
+	return nil
+}
+
+func (x *extractor) makeFile(name string, e *packaging.Entry, body io.Reader) (err error) {
+	f, err := x.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	x.record(name, file)
+	n, err := io.CopyBuffer(struct{ io.Writer }{f}, body, x.buf)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	x.result.Files++
+	x.result.Bytes += n
+	return x.attributes(name, e)
+}
+
+func (x *extractor) makeHardLink(name string, e *packaging.Entry) error {
+	target := strings.TrimPrefix(e.HardLink, "/")
+	if x.kinds[target] != file {
+		return fmt.Errorf("it is a hard link to %q, which is not extracted", e.HardLink)
+	}
+	if err := x.root.Link(target, name); err != nil {
+		return err
+	}
+	x.record(name, file)
+	x.result.Files++
+	return nil
+}
+
+func (x *extractor) makeLink(name string, e *packaging.Entry) error {
+	if err := x.root.Symlink(e.Target, name); err != nil {
+		return err
+	}
+	x.record(name, link)
+	x.result.Links++
+	return x.owner(name, e)
+}
+
+// owner gives a name its owner, if it is to have it.
+func (x *extractor) owner(name string, e *packaging.Entry) error {
+	if !x.o.Owners {
+		return nil
+	}
+	uid, gid, err := x.accounts.ids(e.OwnerName(), e.GroupName())
+	if err != nil {
+		return err
+	}
+	return x.root.Lchown(name, uid, gid)
+}
+
+// attributes gives a file or folder that was made its owner, mode and time. It is
+// not a link: nothing was made in its place since.
+func (x *extractor) attributes(name string, e *packaging.Entry) error {
+	if err := x.owner(name, e); err != nil { // first, for it clears setuid
+		return err
+	}
+	mode := e.Mode.Perm()
+	if e.Mode.IsDir() {
+		mode |= e.Mode & fs.ModeSticky
+	}
+	if x.o.Preserve {
+		mode |= e.Mode & (fs.ModeSetuid | fs.ModeSetgid)
+	}
+	if err := x.root.Chmod(name, mode); err != nil {
+		return err
+	}
+	t := e.ModTime
+	if t.IsZero() {
+		t = x.o.Date
+	}
+	if t.IsZero() {
+		return nil
+	}
+	return x.root.Chtimes(name, t, t)
+}
+
+// finish sets the attributes of folders, the deepest first, and looks whether all
+// of Options.Paths were there.
+func (x *extractor) finish() error {
+	for p, found := range x.paths {
+		if !found {
+			return fmt.Errorf("the package has no %q in its payload", p)
+		}
+	}
+	slices.SortFunc(x.pending, func(a, b pending) int { return strings.Compare(b.name, a.name) })
+	for i := range x.pending {
+		p := &x.pending[i]
+		if err := x.attributes(p.name, &p.entry); err != nil {
+			return fmt.Errorf("extracting %q: %w", p.entry.Path, plain(err))
+		}
+	}
+	return nil
+}
+
+// undo removes what was made, and gives the first error.
+func (x *extractor) undo() error {
+	var first error
+	for _, name := range slices.Backward(x.made) {
+		if x.kinds[name] == folder {
+			x.root.Chmod(name, 0o700) //nolint:errcheck // it may have its final mode; Remove tells what matters
+		}
+		if err := x.root.Remove(name); err != nil && first == nil && !errors.Is(err, fs.ErrNotExist) {
+			first = err
+		}
+	}
+	return first
+}
