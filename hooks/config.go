@@ -99,6 +99,11 @@ type Unit struct {
 	Start  bool   `json:"start,omitempty"`   // at the first installation
 	AtBoot bool   `json:"at_boot,omitempty"` // it works at a boot only: an upgrade does not restart it
 	RunAs  bool   `json:"run_as,omitempty"`  // it runs as Account, or as the one that the administrator chose
+
+	// Restart is for Windows: the seconds after which the service is started again
+	// when it has failed for the first, second and later times in a day. Empty means
+	// that it stays down. A unit of systemd says that itself.
+	Restart []int `json:"restart,omitempty"`
 }
 
 // A Mode is the permission bits of chmod(2), 0 to 07777. Its text is octal.

@@ -1,8 +1,10 @@
 package hooks
 
 import (
+	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/vpkg/vpkg/hooks/tinyjson"
 )
@@ -142,6 +144,9 @@ func planInstalled(e Event, c Config) []Step {
 		}
 		return steps
 	}
+	if c.Windows {
+		steps = appendRecovery(steps, c.Units)
+	}
 	steps = appendUnits(steps, Step{Kind: Active, Units: gone, Absent: true})
 	steps = appendUnits(steps, Step{Kind: Restart, Units: kept})
 	steps = appendUnits(steps, Step{Kind: Active, Units: start})
@@ -159,6 +164,27 @@ func planInstalled(e Event, c Config) []Step {
 // activationTime is how long an installation waits for the server. The service
 // goes on trying.
 const activationTime = "60s"
+
+// appendRecovery says what follows when services fail, which ending with an error is
+// too. Windows Installer has tables for that, and sc.exe is what its documentation
+// recommends instead of them (page "MsiConfigureServices Action"): it is denied to
+// restart a service.
+func appendRecovery(steps []Step, units []Unit) []Step {
+	const program = "/Windows/System32/sc.exe"
+	for _, u := range units {
+		if len(u.Restart) == 0 {
+			continue
+		}
+		var actions []string
+		for _, seconds := range u.Restart {
+			actions = append(actions, fmt.Sprintf("restart/%d", seconds*1000)) // milliseconds
+		}
+		steps = append(steps,
+			Step{Kind: Command, Argv: []string{program, "failure", u.Name, "reset=", "86400", "actions=", strings.Join(actions, "/")}, Optional: true},
+			Step{Kind: Command, Argv: []string{program, "failureflag", u.Name, "1"}, Optional: true})
+	}
+	return steps
+}
 
 // appendLabels gives files the labels that the policy has for them: those of an
 // RPM have them where rpm was built to set them, as Red Hat's is.

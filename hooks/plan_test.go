@@ -130,6 +130,23 @@ func TestPlanComponents(t *testing.T) {
 	}
 }
 
+// On Windows a service that fails is started again, as its configuration says.
+func TestPlanRecovery(t *testing.T) {
+	c := msiConfig("2.0")
+	c.Units = append(c.Units, hooks.Unit{Name: "otherSvc", Restart: []int{1, 60}})
+	var got []string
+	for _, s := range hooks.Plan(hooks.Event{Phase: hooks.PostInstall, Action: hooks.Upgrade, Was: installed("1.0")}, c) {
+		if s.Kind == hooks.Command {
+			got = append(got, s.String())
+		}
+	}
+	const program = "command /Windows/System32/sc.exe "
+	want := program + "failure otherSvc reset= 86400 actions= restart/1000/restart/60000, " + program + "failureflag otherSvc 1"
+	if g := strings.Join(got, ", "); g != want {
+		t.Errorf("the plan has %q, want %q", g, want)
+	}
+}
+
 // A plan without an account, folders and units has no empty steps.
 func TestPlanSmall(t *testing.T) {
 	c := hooks.Config{Format: 1, Name: "tool", Version: "1", Program: "/opt/vendor/tool"}

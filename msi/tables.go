@@ -2,7 +2,7 @@ package msi
 
 import (
 	"cmp"
-	"fmt"
+	"encoding/binary"
 	"path"
 	"strings"
 
@@ -88,14 +88,9 @@ func (b *builder) file(i int, e *packaging.Entry, f fileFact) {
 	const vital = 0x200 // an installation without the file fails
 	b.db.Add("File", k, c, b.short.fileName(e.Path), int(e.Size), f.version, f.languages, vital, i+1)
 	if f.version == "" { // a file with a version is compared by it alone
-		b.db.Add("MsiFileHash", k, 0, part(f.md5, 0), part(f.md5, 1), part(f.md5, 2), part(f.md5, 3))
+		part := func(i int) int { return int(int32(binary.LittleEndian.Uint32(f.md5[i:]))) } //nolint:gosec // the bits
+		b.db.Add("MsiFileHash", k, 0, part(0), part(4), part(8), part(12))
 	}
-}
-
-// part is the n-th number of an MD5 sum, as MsiGetFileHash gives it.
-func part(sum [16]byte, n int) int {
-	s := sum[4*n:]
-	return int(int32(uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24)) //nolint:gosec // the bits
 }
 
 // emptyFolders has folders made in which there is nothing. RemoveFolders would take
@@ -201,7 +196,6 @@ const (
 	configInstall   = 1 // MsiServiceConfig's Event
 	configReinstall = 4
 	configDelayed   = 3 // SERVICE_CONFIG_DELAYED_AUTO_START
-	configNonCrash  = 4 // SERVICE_CONFIG_FAILURE_ACTIONS_FLAG: an exit with an error is a failure too
 )
 
 func (b *builder) services() {
@@ -225,19 +219,10 @@ func (b *builder) services() {
 		}
 		const wait = 1
 		b.db.Add("ServiceControl", k, s.Name, event, nil, wait, c)
-		const event5 = configInstall | configReinstall
+		// Not in MsiServiceConfigFailureActions: Windows Installer is refused a row there
+		// that restarts a service, and the installation fails with 1939. The hook does it.
 		if s.Start == packaging.StartDelayed {
-			b.db.Add("MsiServiceConfig", k+".delayed", s.Name, event5, configDelayed, "1", c)
-		}
-		if len(s.Restart) > 0 {
-			b.db.Add("MsiServiceConfig", k+".failures", s.Name, event5, configNonCrash, "1", c)
-			const day = 24 * 60 * 60
-			actions, delays := make([]string, len(s.Restart)), make([]string, len(s.Restart))
-			for i, seconds := range s.Restart {
-				actions[i], delays[i] = "1", fmt.Sprint(seconds*1000) // SC_ACTION_RESTART, milliseconds
-			}
-			b.db.Add("MsiServiceConfigFailureActions", k, s.Name, event5, day, nil, nil,
-				strings.Join(actions, "[~]"), strings.Join(delays, "[~]"), c)
+			b.db.Add("MsiServiceConfig", k, s.Name, configInstall|configReinstall, configDelayed, "1", c)
 		}
 	}
 }

@@ -40,13 +40,7 @@ type WindowsService struct {
 	Start        ServiceStart
 	Account      string   // `NT AUTHORITY\LocalService`; empty means LocalSystem
 	Dependencies []string // names of services that have to run before it
-
-	// Restart lists what follows after the first, second and later failures: the
-	// seconds after which the service is started again. Empty means that it stays
-	// down.
-	Restart []int
-	// AtInstall starts the service when the package has been installed.
-	AtInstall bool
+	AtInstall    bool     // it is started when the package has been installed
 }
 
 // A ServiceStart says when a service starts.

@@ -233,15 +233,11 @@ func (m *Manifest) windowsPackage(in installed) (*packaging.Windows, error) {
 			at := fmt.Sprintf("windows.services[%d].program", i)
 			errs = append(errs, m.problem(at, "%s is not in the package", program))
 		}
-		x := packaging.WindowsService{
+		p.Services = append(p.Services, packaging.WindowsService{
 			Name: s.Name, DisplayName: s.DisplayName, Description: s.Description, Program: program,
 			Arguments: s.Args, Start: packaging.ServiceStart(cmp.Or(s.Start, StartAuto)), Account: s.Account,
 			Dependencies: s.Needs, AtInstall: s.AtInstall,
-		}
-		for _, n := range s.Restart {
-			x.Restart = append(x.Restart, int(n))
-		}
-		p.Services = append(p.Services, x)
+		})
 	}
 	for _, v := range w.Registry {
 		p.Registry = append(p.Registry, packaging.RegistryValue{Key: v.Key, Name: v.Name, Type: string(cmp.Or(v.Type, RegistryString)), Value: v.Value})
@@ -270,7 +266,11 @@ func (m *Manifest) windowsConfig() hooks.Config {
 	}
 	for _, s := range w.Services {
 		auto := s.Start == "" || s.Start == StartAuto || s.Start == StartDelayed
-		c.Units = append(c.Units, hooks.Unit{Name: s.Name, Enable: auto, Start: s.AtInstall})
+		u := hooks.Unit{Name: s.Name, Enable: auto, Start: s.AtInstall}
+		for _, n := range s.Restart {
+			u.Restart = append(u.Restart, int(n))
+		}
+		c.Units = append(c.Units, u)
 	}
 	for _, x := range m.Components {
 		c.Components = append(c.Components, hooks.Component(x))

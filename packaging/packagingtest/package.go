@@ -228,7 +228,7 @@ func richMSI(p *packaging.Package) {
 			{
 				Name: "ConformanceSvc", DisplayName: "A service", Description: "It is there.", Program: program + "/bin/service.exe",
 				Arguments: []string{"run", "a b"}, Start: packaging.StartDelayed, Dependencies: []string{"Dnscache", "Tcpip"},
-				Restart: []int{1, 60}, AtInstall: true,
+				AtInstall: true,
 			},
 			{Name: "ConformanceOther", Program: program + "/bin/service.exe", Start: packaging.StartDemand, Account: `NT AUTHORITY\LocalService`},
 		},
