@@ -1,0 +1,176 @@
+package compare
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"path"
+	"strings"
+)
+
+//go:embed report.html
+var page string
+
+var pageTemplate = template.Must(template.New("report").Parse(page))
+
+// A page stays readable, and small, whatever packages hold.
+const (
+	itemsShown = 300 // of a heading
+	linesShown = 400 // of a text
+	openLines  = 30  // texts up to this length are shown without being asked for
+)
+
+type htmlPage struct {
+	Title, Verdict string
+	Equal          bool
+	Sides          []htmlSide
+	Groups         []htmlGroup
+	Tables         []htmlTable
+	Rules          []htmlGroup
+	Expected       int
+}
+
+type htmlSide struct {
+	Side, File, Format, Name, Version, Arch, Packed, Installed string
+	Entries                                                    int
+}
+
+type htmlGroup struct {
+	Title, Slug, Means, Reason string
+	Heavy                      bool
+	Count, Left                int
+	Items                      []htmlItem
+}
+
+type htmlItem struct {
+	Subject, SubjectB, Attribute, A, B, Note string
+	Below                                    []string
+	Lines                                    []htmlLine
+	Open                                     bool
+}
+
+type htmlLine struct{ Class, Text string }
+
+type htmlTable struct {
+	Title string
+	Rows  []htmlSize
+}
+
+type htmlSize struct{ Path, A, B, Growth, Class string }
+
+// WriteHTML writes the report as one page, without scripts, that needs nothing but
+// itself.
+func (r *Report) WriteHTML(w io.Writer) error {
+	p := htmlPage{
+		Verdict: r.Verdict(), Equal: r.Equal, Expected: len(r.Expected),
+		Title: fmt.Sprintf("%s %s → %s %s", printable(r.A.Name), printable(r.A.Version), printable(r.B.Name), printable(r.B.Version)),
+	}
+	if r.A.Name == r.B.Name {
+		p.Title = fmt.Sprintf("%s %s → %s", printable(r.A.Name), printable(r.A.Version), printable(r.B.Version))
+	}
+	for i, f := range []Facts{r.A, r.B} {
+		p.Sides = append(p.Sides, htmlSide{
+			Side: "AB"[i : i+1], File: printable(path.Base(f.File)), Format: strings.ToUpper(f.Format), Name: printable(f.Name),
+			Version: printable(f.Version), Arch: printable(f.Arch), Packed: human(f.Packed), Installed: human(f.Installed), Entries: f.Entries,
+		})
+	}
+	for ds := r.Differences; len(ds) > 0; {
+		n := leading(ds, func(d *Difference) string { return d.Weight.String() })
+		g := newGroup(ds[:n])
+		w := ds[0].Weight
+		g.Title, g.Slug, g.Means, g.Heavy = w.Title(), w.String(), weights[w].means, w <= Rights
+		p.Groups, ds = append(p.Groups, g), ds[n:]
+	}
+	for ds := r.Expected; len(ds) > 0; {
+		n := leading(ds, func(d *Difference) string { return d.Rule })
+		g := newGroup(ds[:n])
+		g.Reason = strings.ToUpper(ds[0].Reason[:1]) + ds[0].Reason[1:]
+		for i := range g.Items {
+			g.Items[i].Open = false
+		}
+		p.Rules, ds = append(p.Rules, g), ds[n:]
+	}
+	p.Tables = append(p.Tables, newTable("Package", []Size{{"Package file", r.A.Packed, r.B.Packed}, {"Installed", r.A.Installed, r.B.Installed}}))
+	if len(r.Sizes.Folders) > 0 {
+		p.Tables = append(p.Tables, newTable("Files of each folder", r.Sizes.Folders), newTable("Files", r.Sizes.Files))
+	}
+	return pageTemplate.Execute(w, p)
+}
+
+// leading counts the differences at the start that have the same key.
+func leading(ds []Difference, key func(*Difference) string) int {
+	n := 1
+	for n < len(ds) && key(&ds[n]) == key(&ds[0]) {
+		n++
+	}
+	return n
+}
+
+func newGroup(ds []Difference) htmlGroup {
+	g := htmlGroup{Count: len(ds)}
+	if len(ds) > itemsShown {
+		ds, g.Left = ds[:itemsShown], len(ds)-itemsShown
+	}
+	for i := range ds {
+		g.Items = append(g.Items, newItem(&ds[i]))
+	}
+	return g
+}
+
+func newItem(d *Difference) htmlItem {
+	it := htmlItem{
+		Subject: printable(d.Subject), SubjectB: printable(d.SubjectB), Attribute: d.Attribute,
+		A: printable(d.A), B: printable(d.B), Note: printable(d.Note), Open: len(d.Lines) <= openLines,
+	}
+	switch {
+	case d.Attribute == "missing":
+		it.Attribute = "only in A"
+	case d.Attribute == "extra":
+		it.Attribute = "only in B"
+	case d.Attribute == "value":
+		it.Attribute = d.Kind
+	case it.A == "" && it.B == "":
+	case it.A == "":
+		it.A = "none"
+	case it.B == "":
+		it.B = "none"
+	}
+	for i, p := range d.Below {
+		if i == linesShown {
+			it.Below = append(it.Below, fmt.Sprintf("… and %d more", len(d.Below)-i))
+			break
+		}
+		it.Below = append(it.Below, printable(strings.TrimPrefix(p, d.Subject+"/")))
+	}
+	if n := len(d.Below); n > 0 {
+		it.Attribute += fmt.Sprintf(", with %d in it", n)
+	}
+	for i, l := range d.Lines {
+		if i == linesShown {
+			it.Lines = append(it.Lines, htmlLine{"h", fmt.Sprintf("… and %d more lines", len(d.Lines)-i)})
+			break
+		}
+		class := ""
+		if l != "" {
+			class = map[byte]string{'+': "i", '-': "d", '@': "h"}[l[0]]
+		}
+		it.Lines = append(it.Lines, htmlLine{class, printable(l)})
+	}
+	return it
+}
+
+func newTable(title string, sizes []Size) htmlTable {
+	t := htmlTable{Title: title}
+	for _, s := range sizes {
+		row := htmlSize{printable(s.Path), human(s.A), human(s.B), growth(s), ""}
+		switch {
+		case s.Growth() > 0:
+			row.Class = "more"
+		case s.Growth() < 0:
+			row.Class = "less"
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}

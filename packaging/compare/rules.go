@@ -1,0 +1,423 @@
+package compare
+
+import (
+	"cmp"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/vpkg/vpkg/packaging"
+)
+
+// A Rule explains a difference that follows from the formats or the systems, and
+// that a correct release therefore has.
+type Rule struct {
+	Name   string // "release-label"
+	Reason string // a few words for a report
+	Keeps  string // what it must not explain although it looks alike
+
+	explains func(c *comparison, d *Difference) bool
+}
+
+// Rules lists all rules. The first that explains a difference counts.
+func Rules() []Rule { return slices.Clone(rules) }
+
+var rules = []Rule{
+	{
+		"release-label", "the release names its system, after the same build number",
+		"another build number",
+		func(c *comparison, d *Difference) bool {
+			strip := func(s, label string) string {
+				if label == "" {
+					return s
+				}
+				return strings.ReplaceAll(s, label, "")
+			}
+			switch {
+			case c.labelA == c.labelB || d.Kind != "package":
+				return false
+			case d.Subject == "release":
+				return strings.TrimSuffix(d.A, c.labelA) == strings.TrimSuffix(d.B, c.labelB)
+			case d.Subject == "changelog":
+				return strip(changelog(c.a.Package.Changelog), c.labelA) == strip(changelog(c.b.Package.Changelog), c.labelB)
+			}
+			return false
+		},
+	},
+	{
+		"architecture-name", "each format spells the architecture its own way",
+		"another architecture",
+		func(c *comparison, d *Difference) bool {
+			return c.cross && d.Kind == "package" && d.Subject == "architecture" && machine(d.A) != "" && machine(d.A) == machine(d.B)
+		},
+	},
+	{
+		"compression", "each system has a codec of its own by default",
+		"another codec for the same system",
+		func(c *comparison, d *Difference) bool {
+			return (c.cross || c.labelA != c.labelB) && d.Kind == "package" && d.Subject == "compression"
+		},
+	},
+	{
+		"no-place", "one of the formats has no place for it",
+		"a value that both formats have a place for",
+		func(c *comparison, d *Difference) bool {
+			if !c.cross || d.Kind != "package" {
+				return false
+			}
+			none := func(format, value string) bool {
+				return (value == "" || value == "0" && d.Subject == "epoch") && slices.ContainsFunc(noPlace[format], func(s string) bool {
+					return d.Subject == s || strings.HasSuffix(s, " ") && strings.HasPrefix(d.Subject, s)
+				})
+			}
+			return none(c.a.Format, d.A) || none(c.b.Format, d.B)
+		},
+	},
+	{
+		"record", "the record and the hook's configuration are written for each format",
+		"a package without them",
+		func(c *comparison, d *Difference) bool {
+			switch {
+			case !c.cross:
+				return false
+			case d.Kind == "package" && d.Subject == "record":
+				return d.A != "" && d.B != ""
+			case d.Kind != "file" || d.Attribute != "content" || c.program[0] == "" || c.program[1] == "":
+				return false
+			}
+			return d.a.Path == c.program[0]+recordName || d.a.Path == c.program[0]+"/etc/hook.json"
+		},
+	},
+	{
+		"relation-syntax", "the same relation in each format's syntax",
+		"another version, another name",
+		func(c *comparison, d *Difference) bool {
+			if !c.cross || d.Kind != "relation" || c.has(d) != "" {
+				return false
+			}
+			a, b := relationNamed(&c.a, d.A), relationNamed(&c.b, d.B)
+			return kindOf(a) == kindOf(b) && normal(a.Text) == normal(b.Text)
+		},
+	},
+	{
+		"alternatives", "DEB allows for alternatives where RPM names one of them",
+		"an alternative with other versions",
+		func(c *comparison, d *Difference) bool {
+			if _, _, ok := c.side("msi"); ok || !c.cross || d.Kind != "relation" || c.has(d) != "" {
+				return false
+			}
+			a, b := relationNamed(&c.a, d.A), relationNamed(&c.b, d.B)
+			if c.a.Format == "deb" {
+				a, b = b, a
+			}
+			return slices.ContainsFunc(strings.Split(b.Text, "|"), func(s string) bool { return normal(s) == normal(a.Text) }) &&
+				strings.Contains(b.Text, "|")
+		},
+	},
+	{
+		"account-tools", "what scriptlets need to make accounts, and their shell",
+		"any other requirement; one side alone needing such tools",
+		func(c *comparison, d *Difference) bool {
+			if _, _, ok := c.side("msi"); ok || !c.cross || d.Kind != "relation" {
+				return false
+			}
+			needs := func(s *Side, list []string) bool {
+				return slices.ContainsFunc(s.Package.Relations, func(r packaging.Relation) bool {
+					return kindOf(r) == packaging.Requires && slices.Contains(list, r.Text)
+				})
+			}
+			here, there := &c.a, &c.b
+			if d.Attribute == "extra" {
+				here, there = there, here
+			}
+			r := relationNamed(here, d.A+d.B)
+			if c.has(d) == "" || kindOf(r) != packaging.Requires {
+				return false
+			}
+			return here.Format == "rpm" && r.Text == "/bin/sh" || // DEB's is there always
+				slices.Contains(accountTools[here.Format], r.Text) && needs(there, accountTools[there.Format])
+		},
+	},
+	{
+		"no-relations", "Windows Installer has no relations between packages",
+		"a difference between RPM and DEB",
+		func(c *comparison, d *Difference) bool {
+			_, _, ok := c.side("msi")
+			return ok && d.Kind == "relation" && c.has(d) != "msi"
+		},
+	},
+	{
+		"hook-scripts", "each format's scriptlets only call the hook, for the same events",
+		"any line that vpkg does not write; other names, folders or accounts",
+		func(c *comparison, d *Difference) bool {
+			if d.Kind != "script" || c.shims == nil {
+				return false
+			}
+			phase := packaging.Phase(d.Subject)
+			if win, other, ok := c.side("msi"); ok {
+				own, is := c.shims.own(other, phase)
+				return is && own == "" && callsHook(win)
+			}
+			a, isA := c.shims.own(&c.a, phase)
+			b, isB := c.shims.own(&c.b, phase)
+			return isA && isB && a == b
+		},
+	},
+	{
+		"control-hook", "dpkg runs the hook before the payload is there: it is in the control archive too",
+		"another program than the payload's; any other member",
+		func(c *comparison, d *Difference) bool {
+			deb, _, ok := c.side("deb")
+			if !ok || d.Kind != "control" || c.has(d) != "deb" {
+				return false
+			}
+			return (d.Subject == "hook" || d.Subject == "hook-config") && hasOwnHook(deb)
+		},
+	},
+	{
+		"accounts", "the account is made by the hook, or the format has none",
+		"a DEB whose hook does not make the same account",
+		func(c *comparison, d *Difference) bool {
+			if !c.cross || d.Kind != "account" || c.has(d) == "" {
+				return false
+			}
+			if _, _, ok := c.side("msi"); ok {
+				return true
+			}
+			deb, _, ok := c.side("deb")
+			return ok && hasOwnHook(deb) && configures(deb, strings.TrimPrefix(d.Subject, "user "))
+		},
+	},
+	{
+		"windows-access", "Windows has access lists instead of modes and owners",
+		"setuid, setgid, world-writable; capabilities",
+		func(c *comparison, d *Difference) bool {
+			_, _, ok := c.side("msi")
+			return ok && d.Kind == "file" && (d.Attribute == "owner" || d.Attribute == "group" || d.Attribute == "mode" && d.Weight != Rights)
+		},
+	},
+	{
+		"windows-folder", "the same folder has another place on Windows",
+		"folders that are not the program's",
+		func(c *comparison, d *Difference) bool {
+			_, _, ok := c.side("msi")
+			return ok && d.Kind == "package" && d.Subject == "program folder"
+		},
+	},
+	{
+		"windows-program", "a program is built for its system, and has .exe on Windows",
+		"a program that is missing; other contents of what is no program",
+		func(c *comparison, d *Difference) bool {
+			if _, _, ok := c.side("msi"); !ok || d.Kind != "file" || d.Attribute != "content" {
+				return false
+			}
+			return (path.Ext(d.a.Path) == ".exe") != (path.Ext(d.b.Path) == ".exe")
+		},
+	},
+	{
+		"windows-service", "units of systemd are services on Windows",
+		"a unit without a service, a service without a unit",
+		func(c *comparison, d *Difference) bool {
+			win, other, ok := c.side("msi")
+			switch {
+			case !ok:
+				return false
+			case d.Kind == "service":
+				return slices.Contains(units(other), strings.TrimSuffix(d.Subject, "Svc"))
+			case d.Kind != "file" || c.has(d) == "msi" || c.has(d) == "":
+				return false
+			}
+			m := unitPath.FindStringSubmatch(d.Subject)
+			if m == nil || win.Package.Windows == nil || len(win.Package.Windows.Services) == 0 {
+				return false
+			}
+			name := other.Package.Name // its unit stands for all; that of the packet filter is Linux's
+			return m[1] == name || m[1] == name+"-firewall" || hasService(win, m[1])
+		},
+	},
+	{
+		"windows-link", "services of Windows name the component that a link stands for",
+		"a link that no service stands for; a file",
+		func(c *comparison, d *Difference) bool {
+			win, other, ok := c.side("msi")
+			if !ok || d.Kind != "file" || c.has(d) != other.Format || win.Package.Windows == nil {
+				return false
+			}
+			e := cmp.Or(d.a, d.b)
+			if e.Target == "" {
+				return false
+			}
+			return slices.ContainsFunc(win.Package.Windows.Services, func(s packaging.WindowsService) bool {
+				return path.Base(s.Program) == path.Base(e.Target)+".exe" &&
+					slices.Contains(strings.Fields(strings.Join(s.Arguments, " ")), path.Base(e.Path))
+			})
+		},
+	},
+	{
+		"shell-program", "scripts that start the product, or show its state, are services and programs on Windows",
+		"a program; a script elsewhere than in the program's bin",
+		func(c *comparison, d *Difference) bool {
+			win, other, ok := c.side("msi")
+			if !ok || d.Kind != "file" || c.has(d) != other.Format || win.Package.Windows == nil || len(win.Package.Windows.Services) == 0 {
+				return false
+			}
+			program := c.program[0]
+			if c.a.Format == "msi" {
+				program = c.program[1]
+			}
+			dir, name := path.Split(d.Subject)
+			return program != "" && dir == program+"/bin/" && d.Weight != Rights && (path.Ext(name) == ".sh" || name == "init_Platform")
+		},
+	},
+	{
+		"format-docs", "licence and changelog stand where the format wants them",
+		"any other documentation",
+		func(c *comparison, d *Difference) bool {
+			if !c.cross || d.Kind != "file" || d.Weight == Rights {
+				return false
+			}
+			switch c.has(d) {
+			case "deb":
+				return debDocs.MatchString(d.Subject)
+			case "rpm":
+				e := cmp.Or(d.a, d.b)
+				return e.Lic || strings.HasPrefix(e.Path, "/usr/share/licenses/") && e.Mode.IsDir()
+			}
+			return false
+		},
+	},
+	{
+		"base-folders", "a DEB lists the folders of the system above its files",
+		"folders with other modes or owners; the product's own",
+		func(c *comparison, d *Difference) bool {
+			if !c.cross || d.Kind != "file" || c.has(d) != "deb" {
+				return false
+			}
+			e := cmp.Or(d.a, d.b)
+			return e.Mode.IsDir() && packaging.UnixMode(e.Mode)&0o7777 == 0o755 && e.OwnerName() == "root" && e.GroupName() == "root" &&
+				slices.Contains(baseFolders, e.Path)
+		},
+	},
+	{
+		"windows-settings", "only Windows has a registry and variables of the system",
+		"services; a difference between two MSI",
+		func(c *comparison, d *Difference) bool {
+			_, _, ok := c.side("msi")
+			return ok && (d.Kind == "registry" || d.Kind == "environment")
+		},
+	},
+}
+
+func ruleNumber(name string) int {
+	return slices.IndexFunc(rules, func(r Rule) bool { return r.Name == name })
+}
+
+// explain finds the rule that explains d, and notes it.
+func (c *comparison) explain(d *Difference) bool {
+	for i := range rules {
+		if rules[i].explains(c, d) {
+			d.Rule, d.Reason = rules[i].Name, rules[i].Reason
+			return true
+		}
+	}
+	return false
+}
+
+// noPlace lists what the metadata of a format cannot say; a name that ends in a
+// space stands for all that begin with it.
+var noPlace = map[string][]string{
+	"rpm": {"priority", "field "},
+	"deb": {"license", "vendor", "changelog", "relocatable folders"},
+	"msi": {"epoch", "group", "priority", "changelog", "relocatable folders", "field "},
+}
+
+var accountTools = map[string][]string{
+	"rpm": {"/usr/sbin/useradd", "/usr/sbin/groupadd", "shadow-utils", "shadow"},
+	"deb": {"passwd", "adduser"},
+}
+
+// baseFolders are those of the file system hierarchy that packages put files into.
+var baseFolders = []string{
+	"/", "/etc", "/etc/default", "/etc/init.d", "/etc/logrotate.d", "/lib", "/lib/systemd", "/lib/systemd/system", "/opt", "/usr",
+	"/usr/bin", "/usr/lib", "/usr/lib/systemd", "/usr/lib/systemd/system", "/usr/sbin", "/usr/share", "/usr/share/doc", "/usr/share/man",
+	"/usr/share/man/man1", "/usr/share/man/man5", "/usr/share/man/man8", "/var", "/var/lib",
+}
+
+var (
+	debDocs  = regexp.MustCompile(`^/usr/share/doc/[^/]+(/(copyright|changelog(\.Debian)?(\.gz)?))?$`)
+	unitPath = regexp.MustCompile(`^(?:/usr)?/lib/systemd/system/([^/]+)\.service$`)
+	labelled = regexp.MustCompile(`\.[a-z]+[0-9]+$`)
+)
+
+// label is the part of a release that names the system: ".el8" of "10.el8".
+func label(release string) string { return labelled.FindString(release) }
+
+// machine is one name for what the formats call an architecture; "" if unknown.
+func machine(arch string) string {
+	for _, names := range [][]string{
+		{"x86_64", "amd64", "x64"}, {"aarch64", "arm64"}, {"i686", "i386", "x86"}, {"ppc64le", "ppc64el"}, {"s390x"}, {"noarch", "all"},
+	} {
+		if slices.Contains(names, arch) {
+			return names[0]
+		}
+	}
+	return ""
+}
+
+// relationNamed finds the relation whose text in a report is given.
+func relationNamed(s *Side, text string) packaging.Relation {
+	for _, r := range s.Package.Relations {
+		if relationText(r) == text {
+			return r
+		}
+	}
+	return packaging.Relation{}
+}
+
+// callsHook reports whether an MSI's actions run the hook.
+func callsHook(s *Side) bool {
+	return slices.ContainsFunc(s.Texts, func(t Text) bool {
+		return t.Name == Actions && strings.Contains(t.Body, "post-install --format msi ") && strings.Contains(t.Body, "pre-remove --format msi ")
+	})
+}
+
+// hasOwnHook reports whether a DEB's member hook is the program in its payload.
+func hasOwnHook(s *Side) bool {
+	for _, m := range s.Package.Members {
+		if m.Name != "hook" {
+			continue
+		}
+		sum, ok := digest(m.Body)
+		e, has := s.Package.Layout.Lookup(programFolder(s.Package) + "/bin/vpkg-hook")
+		return ok && has && e.SHA256 == sum
+	}
+	return false
+}
+
+// configures reports whether the configuration of a DEB's hook names an account.
+func configures(s *Side, user string) bool {
+	for _, m := range s.Package.Members {
+		if m.Name == "hook-config" {
+			return strings.Contains(content(m.Body), `"user": "`+user+`"`)
+		}
+	}
+	return false
+}
+
+// units lists the units of systemd in a package, without ".service".
+func units(s *Side) []string {
+	var names []string
+	for i := range s.Package.Layout {
+		if m := unitPath.FindStringSubmatch(s.Package.Layout[i].Path); m != nil {
+			names = append(names, m[1])
+		}
+	}
+	return names
+}
+
+func hasService(s *Side, unit string) bool {
+	return slices.ContainsFunc(s.Package.Windows.Services, func(s packaging.WindowsService) bool {
+		return s.Name == unit || s.Name == unit+"Svc"
+	})
+}

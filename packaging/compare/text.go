@@ -1,0 +1,195 @@
+package compare
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// WriteText writes the report for a terminal: lines of plain text, the verdict and
+// a summary first. Characters that a terminal would obey are escaped.
+func (r *Report) WriteText(w io.Writer) error {
+	b := new(strings.Builder)
+	for _, s := range []struct {
+		name string
+		f    Facts
+	}{{"A", r.A}, {"B", r.B}} {
+		fmt.Fprintf(b, "%s  %s %s (%s, %s)\n   %s\n   %s packed, %s installed, %d entries\n", s.name, printable(s.f.Name), printable(s.f.Version),
+			s.f.Format, printable(s.f.Arch), printable(s.f.File), human(s.f.Packed), human(s.f.Installed), s.f.Entries)
+	}
+	b.WriteString("\n" + r.Verdict() + "\n")
+	for i := range r.Differences {
+		d := &r.Differences[i]
+		if i == 0 || d.Weight != r.Differences[i-1].Weight {
+			fmt.Fprintf(b, "\n%s\n", d.Weight.Title())
+		}
+		textDifference(b, d)
+	}
+	r.textSizes(b)
+	for i := range r.Expected {
+		d := &r.Expected[i]
+		if i == 0 {
+			b.WriteString("\nExpected between these formats or systems, and not counted\n")
+		}
+		if i == 0 || d.Rule != r.Expected[i-1].Rule {
+			fmt.Fprintf(b, "  %s: %s\n", d.Rule, d.Reason)
+		}
+		fmt.Fprintf(b, "    %s\n", d.Line())
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Verdict says in one sentence what was found: "3 differences: 1 data loss, 2
+// scripts; 40 expected".
+func (r *Report) Verdict() string {
+	expected := ""
+	if n := len(r.Expected); n > 0 {
+		expected = fmt.Sprintf("; %d expected", n)
+	}
+	if r.Equal {
+		return "no differences" + expected
+	}
+	var parts []string
+	for _, c := range r.Summary {
+		parts = append(parts, fmt.Sprintf("%d %s", c.Count, strings.ToLower(c.Weight.Title()[:1])+c.Weight.Title()[1:]))
+	}
+	word := "differences"
+	if len(r.Differences) == 1 {
+		word = "difference"
+	}
+	return fmt.Sprintf("%d %s: %s%s", len(r.Differences), word, strings.Join(parts, ", "), expected)
+}
+
+func textDifference(b *strings.Builder, d *Difference) {
+	fmt.Fprintf(b, "  %s\n", d.Line())
+	if d.Note != "" {
+		fmt.Fprintf(b, "      ! %s\n", printable(d.Note))
+	}
+	for _, p := range d.Below {
+		fmt.Fprintf(b, "      %s\n", printable(strings.TrimPrefix(p, d.Subject+"/")))
+	}
+	for _, l := range d.Lines {
+		fmt.Fprintf(b, "      %s\n", printable(l))
+	}
+}
+
+// Line is the difference in one line, without its text.
+func (d *Difference) Line() string {
+	subject := printable(d.Subject)
+	if d.SubjectB != "" {
+		subject += " (B: " + printable(d.SubjectB) + ")"
+	}
+	if d.Kind != "file" && d.Kind != "package" && d.Kind != "relation" && !strings.HasPrefix(d.Subject, d.Kind) {
+		subject = d.Kind + " " + subject
+	}
+	value := printable(d.A) + " -> " + printable(d.B)
+	switch d.Attribute {
+	case "missing", "extra":
+		value = map[string]string{"missing": "only in A", "extra": "only in B"}[d.Attribute]
+		if s := d.A + d.B; s != "" {
+			value += ": " + printable(s)
+		}
+		if n := len(d.Below); n > 0 {
+			value += fmt.Sprintf(", and %d below it", n)
+		}
+		return subject + ": " + value
+	case "text":
+		plus, minus := d.changed()
+		return fmt.Sprintf("%s: text changed, %d lines less, %d more", subject, minus, plus)
+	}
+	if d.A == "" || d.B == "" {
+		value = orNone(printable(d.A)) + " -> " + orNone(printable(d.B))
+	}
+	if d.Kind == "package" || d.Kind == "relation" || d.Attribute == "value" {
+		return subject + ": " + value
+	}
+	return subject + ": " + d.Attribute + " " + value
+}
+
+// changed counts the lines that B has more and less.
+func (d *Difference) changed() (plus, minus int) {
+	for _, l := range d.Lines {
+		switch {
+		case strings.HasPrefix(l, "+"):
+			plus++
+		case strings.HasPrefix(l, "-"):
+			minus++
+		}
+	}
+	return plus, minus
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+func (r *Report) textSizes(b *strings.Builder) {
+	row := func(x Size) {
+		fmt.Fprintf(b, "  %9s -> %9s %10s  %s\n", human(x.A), human(x.B), growth(x), printable(x.Path))
+	}
+	b.WriteString("\nSizes\n")
+	row(Size{"package file", r.A.Packed, r.B.Packed})
+	row(Size{"installed", r.A.Installed, r.B.Installed})
+	if len(r.Sizes.Folders) > 0 {
+		b.WriteString("  files of each folder, largest change first\n")
+	}
+	for _, s := range r.Sizes.Folders {
+		row(s)
+	}
+	if len(r.Sizes.Files) > 0 {
+		b.WriteString("  files, largest change first\n")
+	}
+	for _, s := range r.Sizes.Files {
+		row(s)
+	}
+}
+
+// growth is a change of size with its sign.
+func growth(s Size) string {
+	switch n := s.Growth(); {
+	case n > 0:
+		return "+" + human(n)
+	case n < 0:
+		return "-" + human(-n)
+	}
+	return "0"
+}
+
+// human gives bytes with a unit: "9.8 MB" of 1,000,000 bytes each.
+func human(n int64) string {
+	switch {
+	case n >= 1e9:
+		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	case n >= 1e4:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+// printable escapes what would not be seen, or would change how the rest is seen:
+// a name in a package may be anything.
+func printable(s string) string {
+	if strings.IndexFunc(s, hidden) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if hidden(r) {
+			q := strconv.QuoteRuneToASCII(r)
+			b.WriteString(q[1 : len(q)-1])
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func hidden(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) && r != '\t' }
