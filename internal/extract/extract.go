@@ -173,7 +173,7 @@ func plain(err error) error {
 func (x *extractor) extract(e *packaging.Entry, body io.Reader) error {
 	name := strings.TrimPrefix(e.Path, "/")
 	if !fs.ValidPath(name) {
-		return errors.New("it is not an absolute path without . and ..")
+		return errors.New("it is not absolute, or has . or .. in it")
 	}
 	if _, err := filepath.Localize(name); err != nil {
 		return errors.New("this system has no such names")
