@@ -17,6 +17,7 @@ import (
 // verifyOptions are the flags of vpkg verify.
 type verifyOptions struct {
 	roots  string
+	keys   []string
 	strict bool
 	json   bool
 }
@@ -26,13 +27,18 @@ func verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify PKG...",
 		Short: "Check packages for damage and mistakes",
-		Long: `Check packages: every digest that they carry, and of an MSI also its signature, and
+		Long: `Check packages: every digest that they carry, their signatures, and of an MSI also
 the rules of Windows Installer that can be checked without Windows. Each finding
 names its rule; docs/msi-rules.md says what to do about it.
 
+Signatures of an RPM, of a DEB and of a DEB in a file PKG.asc beside it are checked
+with --keys; without it they are only named. A package is unsigned, or its signature
+is good, bad, expired, weak (of SHA-1), by an unknown key, or unsupported.
+
 The exit status is 1 if a package is damaged or has an error, and with --strict
-also if it has a warning.`,
-		Example: `  vpkg verify dist/*.msi
+also if it has a warning; with --keys, for an RPM or a DEB, also if it does not have a
+good signature, and with --roots if an MSI does not.`,
+		Example: `  vpkg verify --keys release.asc dist/*.rpm dist/*.deb
   vpkg verify --roots ca.pem --strict other.msi`,
 		Args: usageArgs(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,6 +46,7 @@ also if it has a warning.`,
 		},
 	}
 	cmd.Flags().StringVar(&o.roots, "roots", "", "a `FILE` of certificates, PEM, of which one has to vouch for the signer")
+	cmd.Flags().StringSliceVar(&o.keys, "keys", nil, "a `FILE` of OpenPGP public keys, armored or binary, of which one has to have signed; may be repeated")
 	cmd.Flags().BoolVar(&o.strict, "strict", false, "fail for warnings too")
 	cmd.Flags().BoolVar(&o.json, "json", false, "write JSON")
 	return cmd
@@ -47,14 +54,17 @@ also if it has a warning.`,
 
 // A verification is what was found about one package.
 type verification struct {
-	Package   string    `json:"package"`
-	Format    string    `json:"format"`
-	Digests   string    `json:"digests"`             // "good"
-	Signature string    `json:"signature,omitempty"` // "unsigned", "good" or "bad"
-	Signer    string    `json:"signer,omitempty"`
-	Findings  []finding `json:"findings"`
+	Package   string `json:"package"`
+	Format    string `json:"format"`
+	Digests   string `json:"digests"`             // "good"
+	Signature string `json:"signature,omitempty"` // a sign.Status, or "not checked" without keys
+	Signer    string `json:"signer,omitempty"`
+	// Signatures has each OpenPGP signature.
+	Signatures []openPGPSignature `json:"signatures,omitempty"`
+	Findings   []finding          `json:"findings"`
 
-	failed bool
+	failed   bool
+	unsigned bool // it has no good signature, where one is wanted
 }
 
 type finding struct {
@@ -64,33 +74,45 @@ type finding struct {
 	Text     string `json:"text"`
 }
 
-// errFindings is returned when packages were checked, and have mistakes.
-var errFindings = errors.New("mistakes were found")
+// Errors for packages that were checked.
+var (
+	errFindings = errors.New("mistakes were found")
+	errUnsigned = errors.New("a package has no good signature")
+)
 
 func (o *verifyOptions) run(ctx context.Context, w io.Writer, names []string) error {
 	roots, err := readRoots(o.roots)
 	if err != nil {
 		return err
 	}
+	keys, err := sign.LoadKeys(o.keys...)
+	if err != nil {
+		return err
+	}
 	var all []verification
-	failed := false
+	failed, unsigned := false, false
 	for _, name := range names {
-		v, err := o.verify(ctx, name, roots)
+		v, err := o.verify(ctx, name, roots, keys)
 		if err != nil {
 			return err
 		}
 		all = append(all, v)
-		failed = failed || v.failed
+		failed, unsigned = failed || v.failed, unsigned || v.unsigned
 	}
 	if o.json {
 		err = writeJSON(w, all)
 	} else {
 		err = printVerifications(w, all)
 	}
-	if err == nil && failed {
-		err = errFindings
+	switch {
+	case err != nil:
+		return err
+	case failed:
+		return errFindings
+	case unsigned:
+		return errUnsigned
 	}
-	return err
+	return nil
 }
 
 // readRoots reads certificates; without a file there are none, and nobody has to
@@ -110,7 +132,7 @@ func readRoots(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-func (o *verifyOptions) verify(ctx context.Context, name string, roots *x509.CertPool) (verification, error) {
+func (o *verifyOptions) verify(ctx context.Context, name string, roots *x509.CertPool, keys *sign.Keys) (verification, error) {
 	f, err := openPackage(name)
 	if err != nil {
 		return verification{}, err
@@ -121,8 +143,16 @@ func (o *verifyOptions) verify(ctx context.Context, name string, roots *x509.Cer
 	}
 	v := verification{Package: name, Format: f.format.Name(), Digests: "good", Findings: []finding{}}
 	c, err := f.open()
-	if c == nil {
+	if err != nil {
 		return v, err
+	}
+	if c == nil {
+		all, err := f.signatures(ctx, keys)
+		if err != nil {
+			return v, fmt.Errorf("checking %s: %w", name, err)
+		}
+		v.openPGP(all, len(o.keys) > 0)
+		return v, nil
 	}
 	found, err := c.Check(ctx)
 	if err != nil {
@@ -158,6 +188,12 @@ func (v *verification) signature(ctx context.Context, c *msi.Contents, roots *x5
 
 func printVerifications(w io.Writer, all []verification) error {
 	for _, v := range all {
+		if v.Signature != string(sign.Unsigned) && v.Format != "msi" {
+			if err := v.printOpenPGP(w); err != nil {
+				return err
+			}
+			continue
+		}
 		text := v.Package + ": digests good"
 		switch {
 		case v.Signer != "":

@@ -40,13 +40,26 @@ func (c *Command) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]by
 }
 
 func (c *Command) sign(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	if len(c.Argv) == 0 {
-		return nil, errors.New("the signing command is empty")
-	}
 	if h := opts.HashFunc(); h != crypto.SHA256 || len(digest) != h.Size() {
 		return nil, fmt.Errorf("the signing command signs digests of SHA-256, not %d bytes of %v", len(digest), h)
 	}
-	cmd := exec.CommandContext(ctx, c.Argv[0], c.Argv[1:]...)
+	signature, err := runCommand(ctx, c.Argv, digest)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSignature(c.Certificate.PublicKey, crypto.SHA256, digest, signature); err != nil {
+		return nil, fmt.Errorf("signing command %q: what it wrote, %d bytes, is no signature by the key of certificate %q: %w",
+			c.Argv[0], len(signature), c.Certificate.Subject, err)
+	}
+	return signature, nil
+}
+
+// runCommand gives what a signing command writes for a digest.
+func runCommand(ctx context.Context, argv []string, digest []byte) ([]byte, error) {
+	if len(argv) == 0 {
+		return nil, errors.New("the signing command is empty")
+	}
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	// What it has started may keep its output open.
 	cmd.WaitDelay = 5 * time.Second
 	stdout, stderr := &limited{max: maxSignature}, &limited{max: maxStderr}
@@ -56,19 +69,14 @@ func (c *Command) sign(ctx context.Context, digest []byte, opts crypto.SignerOpt
 			err = context.Cause(ctx)
 		}
 		if said := strings.TrimSpace(string(stderr.kept)); said != "" {
-			return nil, fmt.Errorf("signing command %q: %w: %s", c.Argv[0], err, said)
+			return nil, fmt.Errorf("signing command %q: %w: %s", argv[0], err, said)
 		}
-		return nil, fmt.Errorf("signing command %q: %w", c.Argv[0], err)
+		return nil, fmt.Errorf("signing command %q: %w", argv[0], err)
 	}
 	if stdout.dropped {
-		return nil, fmt.Errorf("signing command %q wrote more than %d bytes, not a signature", c.Argv[0], maxSignature)
+		return nil, fmt.Errorf("signing command %q wrote more than %d bytes, not a signature", argv[0], maxSignature)
 	}
-	signature := stdout.kept
-	if err := checkSignature(c.Certificate.PublicKey, crypto.SHA256, digest, signature); err != nil {
-		return nil, fmt.Errorf("signing command %q: what it wrote, %d bytes, is no signature by the key of certificate %q: %w",
-			c.Argv[0], len(signature), c.Certificate.Subject, err)
-	}
-	return signature, nil
+	return stdout.kept, nil
 }
 
 // limited keeps the first bytes that are written to it.
