@@ -9,7 +9,6 @@ import (
 // are properties, NAME=VALUE, in any order:
 //
 //	Installed=…              the product is installed already (00:00:00, or a date)
-//	REINSTALL=…              the features that are repaired
 //	OLDVERSIONFOUND=…        FindRelatedProducts found another version, which goes;
 //	                         also as WIX_UPGRADE_DETECTED=…
 //	REMOVE=ALL               the product goes (or a list of features, then it stays)
@@ -21,7 +20,7 @@ import (
 // An empty value is no value, for that is what a property gives that is not set.
 // Other names are not looked at, such as INSTALLFOLDER, which is the program's.
 //
-// A program gets them in the action's Target, as "REINSTALL=[REINSTALL]", which is
+// A program gets them in the action's Target, as "REMOVE=[REMOVE]", which is
 // filled in when the script is written: a deferred action cannot read properties,
 // and [CustomActionData] in the Target of a program gives it nothing.
 //

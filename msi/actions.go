@@ -24,7 +24,7 @@ const (
 const (
 	hookFolders = ` "INSTALLFOLDER=[INSTALLFOLDER]."`
 	hookData    = ` "DATAFOLDER=[DATAFOLDER]."`
-	hookComes   = ` "Installed=[Installed]" "REINSTALL=[REINSTALL]" "OLDVERSIONFOUND=[OLDVERSIONFOUND]"`
+	hookComes   = ` "Installed=[Installed]" "OLDVERSIONFOUND=[OLDVERSIONFOUND]"`
 	hookPairs   = ` "MANAGEMENT_SERVER=[MANAGEMENT_SERVER]" "ACTIVATION_FILE=[ACTIVATION_FILE]" "ACTIVATION_CODE=[ACTIVATION_CODE]"`
 	hookGoes    = ` "REMOVE=[REMOVE]" "UPGRADINGPRODUCTCODE=[UPGRADINGPRODUCTCODE]" "REMOVEDATA=[REMOVEDATA]"`
 )
@@ -35,7 +35,9 @@ const (
 	comes = `NOT REMOVE~="ALL"`
 	goes  = `REMOVE~="ALL" AND NOT UPGRADINGPRODUCTCODE`
 	// pairs is the condition of the activation; the hook says what is missing for it.
-	pairs = `(MANAGEMENT_SERVER OR ACTIVATION_FILE OR ACTIVATION_CODE) AND ` + comes
+	// An ordinary user may have an installed product repaired, and give properties:
+	// he is not to choose the host's server.
+	pairs = `NOT Installed AND (MANAGEMENT_SERVER OR ACTIVATION_FILE OR ACTIVATION_CODE)`
 )
 
 // A step is an action of a sequence.
@@ -76,7 +78,7 @@ func (b *builder) hookActions() []customAction {
 		call(3649, "HookPostRemoveRollback", "post-remove", hookGoes+" ROLLBACK=1", goes, back, ""),
 		call(3650, "HookPostRemove", "post-remove", hookGoes, goes, ignoreResult, "Clearing up"),
 		call(5859, "HookPostInstallRollback", "post-install", hookComes+" ROLLBACK=1", comes, back, ""),
-		call(5860, "HookPostInstall", "post-install", hookComes, comes, 0, "Setting up [ProductName]"),
+		call(5860, "HookPostInstall", "post-install", hookComes, comes, 0, "Setting up this host"),
 		call(5949, "HookActivateRollback", "activate", " ROLLBACK=1", pairs, back, ""),
 		call(5950, "HookActivate", "activate", hookPairs, pairs, ignoreResult|hideTarget, "Activating"),
 		call(6580, "HookCommit", "post-install", hookComes+" COMMIT=1", comes, commit|ignoreResult, ""),
@@ -84,18 +86,23 @@ func (b *builder) hookActions() []customAction {
 	}
 }
 
-// propertyActions set properties before and after folders are known. One of an
-// installed product that the command line does not name stays what it was.
+// propertyActions set properties before and after folders are known. A folder stays
+// what it was unless a new version is given another one.
+//
+// In an upgrade every file is installed, whatever its version. Windows Installer
+// decides that before the old version is taken away, and would leave out a program
+// of which a newer file is there still: it would be missing afterwards.
 func (b *builder) propertyActions() []customAction {
 	set := func(number int, name, value, condition string) customAction {
 		return customAction{step{"Set" + name, condition, number}, setProperty, name, value, ""}
 	}
 	as := []customAction{
-		set(51, programFolder, "[OLDINSTALLFOLDER]", "OLDINSTALLFOLDER AND NOT INSTALLFOLDER"),
+		set(51, programFolder, "[OLDINSTALLFOLDER]", "OLDINSTALLFOLDER AND (Installed OR NOT INSTALLFOLDER)"),
+		set(53, "REINSTALLMODE", "amus", "OLDVERSIONFOUND"),
 		set(1010, "ARPINSTALLLOCATION", "[INSTALLFOLDER]", ""),
 	}
 	if b.p.Windows.Data != "" {
-		as = append(as, set(52, dataFolder, "[OLDDATAFOLDER]", "OLDDATAFOLDER AND NOT DATAFOLDER"))
+		as = append(as, set(52, dataFolder, "[OLDDATAFOLDER]", "OLDDATAFOLDER AND (Installed OR NOT DATAFOLDER)"))
 	}
 	return as
 }
@@ -114,8 +121,8 @@ func (b *builder) actions() {
 
 // The standard actions, with the numbers that the SDK recommends. An upgrade takes
 // the old version away right after the installation has begun, within the
-// transaction: so files need no rules about which version is newer, and a failed
-// installation brings the old version back.
+// transaction: so nothing of the old version is left, and a failed installation
+// brings it back.
 var executeSequence = []step{
 	{"FindRelatedProducts", "", 25},
 	{"AppSearch", "", 50},
@@ -254,7 +261,7 @@ func (b *builder) properties() {
 		{"ARPURLINFOABOUT", p.Homepage},
 		{"ARPHELPLINK", w.HelpLink},
 		{"ARPURLUPDATEINFO", w.UpdateLink},
-		{"SecureCustomProperties", list(append(publicProperties, searched(w)...), "OLDVERSIONFOUND", "NEWERVERSIONFOUND")},
+		{"SecureCustomProperties", list(publicProperties, append(searched(w), "OLDVERSIONFOUND", "NEWERVERSIONFOUND")...)},
 		{"MsiHiddenProperties", list(hiddenProperties)},
 		{nameProperty, p.Name},
 		{buildProperty, p.Release},

@@ -65,6 +65,9 @@ func (b *builder) conditions() {
 	// VersionNT and the like say 603 of every later Windows; this value came with 10.
 	add(`Installed OR WINDOWSMAJOR >= "#10"`, "[ProductName] needs Windows 10, Windows Server 2016 or later.")
 	add("Installed OR VersionNT64", "[ProductName] needs a 64-bit Windows.")
+	// Without it rollback and commit actions do not run.
+	add("Installed OR NOT (RollbackDisabled OR DISABLEROLLBACK)",
+		"[ProductName] needs rollback, which DISABLEROLLBACK or the policy DisableRollback has disabled.")
 	add("Installed OR NOT NEWERVERSIONFOUND", "A newer version of [ProductName] is installed. Remove it first to install "+p.EVR()+".")
 	add(fmt.Sprintf(`Installed OR NOT OLDVERSIONFOUND OR OLDVERSION <> "%s" OR OLDBUILD <= %s`, p.Version, p.Release),
 		"A newer build of [ProductName], [OLDVERSION]-[OLDBUILD], is installed. Remove it first to install "+p.EVR()+".")
