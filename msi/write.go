@@ -212,18 +212,17 @@ func (s *spool) close() error {
 	return errors.Join(errs...)
 }
 
-// summarize makes the summary information but for the PackageCode.
+// summarize makes the summary information but for the PackageCode. Its code page must
+// be one of 8 bits, whatever the database's is: what that does not have is a question
+// mark, for people alone read it.
 func summarize(db *msidb.Database, p *packaging.Package) {
 	db.Codepage = codepage(db)
 	db.Summary = msidb.Summary{
-		Codepage: db.Codepage, Title: "Installation Database", Subject: p.Windows.ProductName, Author: manufacturer(p),
-		Keywords: "Installer", Comments: p.Summary, Created: p.Date, Saved: p.Date, Application: "vpkg",
+		Codepage: 1252, Title: "Installation Database", Subject: to1252(p.Windows.ProductName), Author: to1252(manufacturer(p)),
+		Keywords: "Installer", Comments: to1252(p.Summary), Created: p.Date, Saved: p.Date, Application: "vpkg",
 		Schema:   500, // Windows Installer 5.0, for MsiServiceConfig and MsiLockPermissionsEx
 		Source:   2,   // compressed, long names
 		Security: 2,   // read-only recommended
-	}
-	if db.Codepage == 0 {
-		db.Summary.Codepage = 1252
 	}
 	for _, a := range archs {
 		if a.name == p.Arch {
@@ -257,6 +256,15 @@ func codepage(db *msidb.Database) int {
 func in1252(r rune) bool {
 	_, ok := charmap.Windows1252.EncodeRune(r)
 	return ok
+}
+
+func to1252(s string) string {
+	return strings.Map(func(r rune) rune {
+		if in1252(r) {
+			return r
+		}
+		return '?'
+	}, s)
 }
 
 // finish gives the package its code, which is another one for each content, and its
