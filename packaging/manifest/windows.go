@@ -29,6 +29,7 @@ var (
 	guidRE           = regexp.MustCompile(`^\{[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}\}$`)
 	windowsServiceRE = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,79}$`)
 	windowsPathRE    = regexp.MustCompile(`^(/[A-Za-z0-9][A-Za-z0-9 ()._+-]*)+$`) // it stands in command lines, in quotes
+	windowsAccountRE = regexp.MustCompile(`^(LocalSystem|[^\\/\[\]\r\n]+\\[^\\/\[\]\r\n]+)$`)
 	variableRE       = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_()]*$`)
 	sddlRE           = regexp.MustCompile(`^[OGDS]:[A-Za-z0-9;:()-]+$`)
 )
@@ -138,9 +139,10 @@ func (c *checker) windowsServices() {
 				c.bad(fmt.Sprintf("%s.args[%d]", at, j), "%s.args[%d] %q: has a quote, a new line or a backslash at its end", at, j, a)
 			}
 		}
-		for _, v := range []struct{ at, value string }{{"display_name", s.DisplayName}, {"description", s.Description}, {"account", s.Account}} {
+		for _, v := range []struct{ at, value string }{{"display_name", s.DisplayName}, {"description", s.Description}} {
 			c.oneLine(at+"."+v.at, v.value)
 		}
+		c.matches(at+".account", s.Account, windowsAccountRE, `LocalSystem, or a domain and a name, such as NT AUTHORITY\LocalService`)
 	}
 }
 
