@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/vpkg/vpkg/msi/internal/cab"
 	"github.com/vpkg/vpkg/packaging"
@@ -124,4 +125,20 @@ func (d *describer) contents(ctx context.Context, name string, give func(e *pack
 		return &FormatError{name, err}
 	}
 	return err
+}
+
+// ListSignatures gives the stream with the signature, if there is one.
+func (Format) ListSignatures(r io.ReaderAt, size int64) ([]packaging.Signature, error) {
+	db, err := readDatabase(r, size)
+	if err != nil {
+		return nil, err
+	}
+	var list []packaging.Signature
+	for i := range db.File.Streams {
+		s := &db.File.Streams[i]
+		if name := string(utf16.Decode(s.Name)); name == signatureStream {
+			list = append(list, packaging.Signature{Name: strings.TrimPrefix(name, "\x05"), Kind: "Authenticode", Covers: "package", Size: s.Size})
+		}
+	}
+	return list, nil
 }

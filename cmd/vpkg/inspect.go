@@ -18,16 +18,31 @@ import (
 	"github.com/vpkg/vpkg/rpm"
 )
 
+// inspectOptions are the flags of vpkg inspect.
+type inspectOptions struct {
+	files, scripts, deps, signatures bool
+	json                             bool
+	table                            string
+}
+
+// all reports whether everything is to be shown.
+func (o *inspectOptions) all() bool { return !o.files && !o.scripts && !o.deps && !o.signatures }
+
 func inspectCommand() *cobra.Command {
-	var asJSON bool
-	var table string
+	var o inspectOptions
 	cmd := &cobra.Command{
 		Use:   "inspect PKG",
 		Short: "Show what a package says and carries",
-		Long: `Show the name, version, architecture, relations, scripts and entries of a
+		Long: `Show the name, version, architecture, relations, scripts, entries and signatures of a
 package. Every digest that the package carries is checked. Of an MSI it also shows
-the summary, the properties, the tables and the actions in their order.`,
+the summary, the properties, the tables and the actions in their order.
+
+With --files, --scripts, --deps or --signatures it shows those parts alone, and reads
+the headers alone, so that a package of any size is shown at once; digests of the
+payload are then not checked, which the last line says. A DEB lists its files in the
+payload, so that --files reads all of it. Signatures are listed, not checked.`,
 		Example: `  vpkg inspect dist/illumio-ven-25.2.20-10.el8.x86_64.rpm
+  vpkg inspect --scripts --deps x.rpm
   vpkg inspect --json x.deb | jq -r .layout.entries[].path
   vpkg inspect --table CustomAction x.msi`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -42,26 +57,70 @@ the summary, the properties, the tables and the actions in their order.`,
 				return err
 			}
 			defer f.Close()
-			if table != "" {
-				return f.writeTable(cmd.OutOrStdout(), table)
+			if o.table != "" {
+				return f.writeTable(cmd.OutOrStdout(), o.table)
 			}
-			p, err := f.read(cmd.Context())
-			if err != nil {
-				return err
-			}
-			in := inspection(f.format.Name(), p)
-			if in.MSI, err = f.msiContents(); err != nil {
-				return err
-			}
-			if asJSON {
-				return writeJSON(cmd.OutOrStdout(), in)
-			}
-			return printPackage(cmd.OutOrStdout(), in, p)
+			return o.run(cmd.Context(), cmd.OutOrStdout(), f)
 		},
 	}
-	cmd.Flags().StringVar(&table, "table", "", "write the table `NAME` of an MSI in the form of msidb and msidump (IDT)")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON")
+	fl := cmd.Flags()
+	fl.BoolVar(&o.files, "files", false, "show the entries")
+	fl.BoolVar(&o.scripts, "scripts", false, "show scripts, triggers and control members, of an MSI its actions")
+	fl.BoolVar(&o.deps, "deps", false, "show relations to other packages")
+	fl.BoolVar(&o.signatures, "signatures", false, "list signatures")
+	fl.StringVar(&o.table, "table", "", "write the table `NAME` of an MSI in the form of msidb and msidump (IDT)")
+	fl.BoolVar(&o.json, "json", false, "write JSON: what all packages have, and the parts that are asked for")
 	return cmd
+}
+
+func (o *inspectOptions) run(ctx context.Context, w io.Writer, f *packageFile) error {
+	depth := packaging.Headers
+	if o.all() || o.files && f.format.Name() == "deb" {
+		depth = packaging.Payload
+	}
+	p, err := f.format.Read(ctx, f, f.size, depth)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", f.Name(), err)
+	}
+	in := inspection(f.format.Name(), p)
+	if depth == packaging.Headers {
+		in.Checked = "headers"
+	}
+	if o.all() || o.scripts {
+		if in.MSI, err = f.msiContents(); err != nil {
+			return err
+		}
+	}
+	if in.Signatures, err = f.listSignatures(); err != nil {
+		return err
+	}
+	if o.json {
+		return writeJSON(w, o.parts(in))
+	}
+	return o.print(w, in, p)
+}
+
+// parts leaves out what was not asked for.
+func (o *inspectOptions) parts(in inspected) inspected {
+	if o.all() {
+		return in
+	}
+	if !o.files {
+		in.Layout = nil
+	}
+	if !o.deps {
+		in.Relations = nil
+	}
+	if !o.signatures {
+		in.Signatures = nil
+	}
+	switch {
+	case !o.scripts:
+		in.Scripts, in.Triggers, in.Members, in.MSI = nil, nil, nil, nil
+	case in.MSI != nil:
+		in.MSI = &inspectedMSI{Actions: in.MSI.Actions}
+	}
+	return in
 }
 
 // A packageFile is an open package of any format that vpkg writes.
@@ -146,7 +205,7 @@ func (f *packageFile) msiContents() (*inspectedMSI, error) {
 	if c == nil {
 		return nil, err
 	}
-	in := &inspectedMSI{}
+	in := &inspectedMSI{Summary: []inspectedPair{}, Tables: []inspectedTable{}, Streams: []inspectedStream{}}
 	for _, p := range c.Summary() {
 		in.Summary = append(in.Summary, inspectedPair(p))
 	}
@@ -164,34 +223,38 @@ func (f *packageFile) msiContents() (*inspectedMSI, error) {
 
 // inspected is the form of `vpkg inspect --json`: names are added, never changed.
 type inspected struct {
-	Format      string              `json:"format"`
-	Name        string              `json:"name"`
-	Epoch       uint32              `json:"epoch,omitempty"`
-	Version     string              `json:"version"`
-	Release     string              `json:"release,omitempty"`
-	Arch        string              `json:"arch"`
-	Summary     string              `json:"summary"`
-	Description string              `json:"description,omitempty"`
-	License     string              `json:"license,omitempty"`
-	Vendor      string              `json:"vendor,omitempty"`
-	Maintainer  string              `json:"maintainer,omitempty"`
-	Homepage    string              `json:"homepage,omitempty"`
-	Date        time.Time           `json:"date,omitzero"`
-	Compression string              `json:"compression,omitempty"`
-	Relations   []inspectedRelation `json:"relations"`
-	Scripts     []inspectedScript   `json:"scripts"`
-	Triggers    []packaging.Trigger `json:"triggers,omitempty"`
-	Fields      []packaging.Field   `json:"fields,omitempty"`
-	Members     []string            `json:"members,omitempty"`
-	Layout      packaging.Layout    `json:"layout"`
-	MSI         *inspectedMSI       `json:"msi,omitempty"`
+	Format      string    `json:"format"`
+	Name        string    `json:"name"`
+	Epoch       uint32    `json:"epoch,omitempty"`
+	Version     string    `json:"version"`
+	Release     string    `json:"release,omitempty"`
+	Arch        string    `json:"arch"`
+	Summary     string    `json:"summary"`
+	Description string    `json:"description,omitempty"`
+	License     string    `json:"license,omitempty"`
+	Vendor      string    `json:"vendor,omitempty"`
+	Maintainer  string    `json:"maintainer,omitempty"`
+	Homepage    string    `json:"homepage,omitempty"`
+	Date        time.Time `json:"date,omitzero"`
+	Compression string    `json:"compression,omitempty"`
+	Checked     string    `json:"checked"` // digests of all of the package: "all", or "headers"
+
+	// Parts that were not asked for are nil.
+	Relations  []inspectedRelation  `json:"relations,omitzero"`
+	Scripts    []inspectedScript    `json:"scripts,omitzero"`
+	Triggers   []packaging.Trigger  `json:"triggers,omitempty"`
+	Fields     []packaging.Field    `json:"fields,omitempty"`
+	Members    []string             `json:"members,omitempty"`
+	Layout     packaging.Layout     `json:"layout,omitzero"`
+	Signatures []inspectedSignature `json:"signatures,omitzero"`
+	MSI        *inspectedMSI        `json:"msi,omitempty"`
 }
 
-// inspectedMSI is what an MSI has besides.
+// inspectedMSI is what an MSI has besides. Parts that were not asked for are nil.
 type inspectedMSI struct {
-	Summary []inspectedPair   `json:"summary"`
-	Tables  []inspectedTable  `json:"tables"`
-	Streams []inspectedStream `json:"streams"`
+	Summary []inspectedPair   `json:"summary,omitzero"`
+	Tables  []inspectedTable  `json:"tables,omitzero"`
+	Streams []inspectedStream `json:"streams,omitzero"`
 	Actions []inspectedAction `json:"actions"` // in the order in which they run
 }
 
@@ -230,12 +293,40 @@ type inspectedScript struct {
 	Body        string          `json:"body"`
 }
 
+type inspectedSignature struct {
+	Name   string `json:"name"`
+	Kind   string `json:"kind"`
+	Covers string `json:"covers"`
+	Size   int64  `json:"size"`
+	Files  int    `json:"files,omitempty"`
+}
+
+// listSignatures lists those of the package, never nil.
+func (f *packageFile) listSignatures() ([]inspectedSignature, error) {
+	list := []inspectedSignature{}
+	l, ok := f.format.(packaging.SignatureLister)
+	if !ok {
+		return list, nil
+	}
+	all, err := l.ListSignatures(f, f.size)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", f.Name(), err)
+	}
+	for _, s := range all {
+		list = append(list, inspectedSignature(s))
+	}
+	return list, nil
+}
+
 func inspection(format string, p *packaging.Package) inspected {
 	in := inspected{
 		Format: format, Name: p.Name, Epoch: p.Epoch, Version: p.Version, Release: p.Release, Arch: p.Arch,
 		Summary: p.Summary, Description: p.Description, License: p.License, Vendor: p.Vendor,
 		Maintainer: p.Maintainer, Homepage: p.Homepage, Date: p.Date.UTC(), Compression: p.Compression.Codec,
-		Relations: []inspectedRelation{}, Scripts: []inspectedScript{}, Triggers: p.Triggers, Fields: p.Fields, Layout: p.Layout,
+		Checked: "all", Relations: []inspectedRelation{}, Scripts: []inspectedScript{}, Triggers: p.Triggers, Fields: p.Fields, Layout: p.Layout,
+	}
+	if in.Layout == nil {
+		in.Layout = packaging.Layout{}
 	}
 	for _, r := range p.Relations {
 		in.Relations = append(in.Relations, inspectedRelation(r))
@@ -256,8 +347,46 @@ func writeJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-func printPackage(w io.Writer, in inspected, p *packaging.Package) error {
+// print shows the package, or the parts of it that were asked for.
+func (o *inspectOptions) print(w io.Writer, in inspected, p *packaging.Package) error {
 	b := new(strings.Builder)
+	all := o.all()
+	if all {
+		printFacts(b, in, p)
+	}
+	if all || o.deps {
+		printRelations(b, p)
+	}
+	if all || o.scripts {
+		printScripts(b, p)
+	}
+	if all || o.files {
+		fmt.Fprintf(b, "\nEntries (%d, %d bytes)\n", len(p.Layout), p.Layout.Size())
+		for i := range p.Layout {
+			b.WriteString(entryLine(&p.Layout[i]))
+		}
+	}
+	if all && in.MSI != nil {
+		printMSI(b, in.MSI, p)
+	}
+	if in.MSI != nil {
+		printActions(b, in.MSI)
+	}
+	if all && in.MSI != nil {
+		printStreams(b, in.MSI)
+	}
+	if o.signatures || all && len(in.Signatures) > 0 {
+		printSignatures(b, in.Signatures)
+	}
+	if in.Checked != "all" {
+		b.WriteString("\nDigests of the payload were not checked.\n")
+	}
+	_, err := io.WriteString(w, strings.TrimPrefix(b.String(), "\n"))
+	return err
+}
+
+// printFacts shows what is not in any of the parts.
+func printFacts(b *strings.Builder, in inspected, p *packaging.Package) {
 	line := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(b, "%-13s %s\n", name, value)
@@ -286,17 +415,20 @@ func printPackage(w io.Writer, in inspected, p *packaging.Package) error {
 	if p.Description != "" {
 		fmt.Fprintf(b, "\nDescription\n%s\n", indent(p.Description))
 	}
-	printRelations(b, p)
-	printScripts(b, p)
-	fmt.Fprintf(b, "\nEntries (%d, %d bytes)\n", len(p.Layout), p.Layout.Size())
-	for i := range p.Layout {
-		b.WriteString(entryLine(&p.Layout[i]))
+}
+
+func printSignatures(b *strings.Builder, list []inspectedSignature) {
+	b.WriteString("\nSignatures, not checked\n")
+	if len(list) == 0 {
+		b.WriteString("  none: the package is unsigned\n")
 	}
-	if in.MSI != nil {
-		printMSI(b, in.MSI, p)
+	for _, s := range list {
+		covers := s.Covers
+		if s.Files > 0 {
+			covers = fmt.Sprintf("%d files", s.Files)
+		}
+		fmt.Fprintf(b, "  %-16s %-12s %6d bytes, of %s\n", s.Name, s.Kind, s.Size, covers)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 func printMSI(b *strings.Builder, in *inspectedMSI, p *packaging.Package) {
@@ -310,6 +442,9 @@ func printMSI(b *strings.Builder, in *inspectedMSI, p *packaging.Package) {
 	for _, s := range p.Windows.Services {
 		fmt.Fprintf(b, "  %-22s %-8s %s %s\n", s.Name, s.Start, s.Program, strings.Join(s.Arguments, " "))
 	}
+}
+
+func printActions(b *strings.Builder, in *inspectedMSI) {
 	b.WriteString("\nActions (InstallExecuteSequence)\n")
 	for _, a := range in.Actions {
 		fmt.Fprintf(b, "  %5d %s", a.Number, a.Name)
@@ -321,6 +456,9 @@ func printMSI(b *strings.Builder, in *inspectedMSI, p *packaging.Package) {
 			fmt.Fprintf(b, "        %s %s\n", a.Does, a.Target)
 		}
 	}
+}
+
+func printStreams(b *strings.Builder, in *inspectedMSI) {
 	b.WriteString("\nTables\n")
 	for _, t := range in.Tables {
 		fmt.Fprintf(b, "  %6d %s\n", t.Rows, t.Name)
