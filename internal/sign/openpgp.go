@@ -164,12 +164,13 @@ func readKeyRing(b []byte) (openpgp.EntityList, error) {
 	}
 	var all openpgp.EntityList
 	for at := bytes.Index(b, begin); at >= 0; {
+		kind, _, _ := bytes.Cut(b[at+len(begin):], []byte("-----"))
+		if k := string(kind); k != openpgp.PublicKeyType && k != openpgp.PrivateKeyType {
+			return nil, fmt.Errorf("it has a %.40q, want an OpenPGP key", k)
+		}
 		block, err := armor.Decode(bytes.NewReader(b[at:]))
 		if err != nil {
 			return nil, fmt.Errorf("its armor is damaged: %w", err)
-		}
-		if block.Type != openpgp.PublicKeyType && block.Type != openpgp.PrivateKeyType {
-			return nil, fmt.Errorf("it has a %q, want an OpenPGP key", block.Type)
 		}
 		es, err := openpgp.ReadKeyRing(block.Body)
 		if err != nil {
