@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/md5" //nolint:gosec // what Windows Installer has in MsiFileHash
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -218,7 +219,7 @@ func (d *describer) layout() error {
 		d.p.Layout = append(d.p.Layout, e)
 	}
 	d.p.Layout.Sort()
-	d.services(components)
+	d.services()
 	if row, ok := find(d.db, "MsiLockPermissionsEx", "LockObject", dataFolder); ok {
 		w.DataAccess = row.Text("SDDLText")
 	}
@@ -259,7 +260,7 @@ func (d *describer) file(r msidb.Record, components map[string]msidb.Record, ent
 	return nil
 }
 
-func (d *describer) services(components map[string]msidb.Record) {
+func (d *describer) services() {
 	for r := range d.db.Rows("ServiceInstall") {
 		s := packaging.WindowsService{
 			Name: r.Text("Name"), DisplayName: r.Text("DisplayName"), Description: r.Text("Description"),
@@ -381,10 +382,7 @@ func (d *describer) fileHashes() map[string][16]byte {
 	for r := range d.db.Rows("MsiFileHash") {
 		var sum [16]byte
 		for i, column := range []string{"HashPart1", "HashPart2", "HashPart3", "HashPart4"} {
-			n := uint32(r.Int(column)) //nolint:gosec // the bits
-			for j := range 4 {
-				sum[4*i+j] = byte(n >> (8 * j))
-			}
+			binary.LittleEndian.PutUint32(sum[4*i:], uint32(r.Int(column)))
 		}
 		sums[r.Text("File_")] = sum
 	}

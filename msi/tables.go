@@ -88,7 +88,7 @@ func (b *builder) file(i int, e *packaging.Entry, f fileFact) {
 	const vital = 0x200 // an installation without the file fails
 	b.db.Add("File", k, c, b.short.fileName(e.Path), int(e.Size), f.version, f.languages, vital, i+1)
 	if f.version == "" { // a file with a version is compared by it alone
-		part := func(i int) int { return int(int32(binary.LittleEndian.Uint32(f.md5[i:]))) } //nolint:gosec // the bits
+		part := func(i int) int { return int(int32(binary.LittleEndian.Uint32(f.md5[i:]))) }
 		b.db.Add("MsiFileHash", k, 0, part(0), part(4), part(8), part(12))
 	}
 }

@@ -92,8 +92,12 @@ func (e *problems) refused(p *packaging.Package) {
 		what  string
 		given bool
 	}{
-		{"triggers", len(p.Triggers) > 0}, {"control fields", len(p.Fields) > 0}, {"control members", len(p.Members) > 0},
-		{"relocation", len(p.Prefixes) > 0}, {"accounts", len(p.Accounts) > 0}, {"ELF requirements", p.RequiresELF},
+		{"triggers", len(p.Triggers) > 0},
+		{"control fields", len(p.Fields) > 0},
+		{"control members", len(p.Members) > 0},
+		{"relocation", len(p.Prefixes) > 0},
+		{"accounts", len(p.Accounts) > 0},
+		{"ELF requirements", p.RequiresELF},
 	} {
 		if v.given {
 			e.bad("Windows Installer has no %s", v.what)
