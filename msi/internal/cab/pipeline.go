@@ -54,9 +54,8 @@ func newPipeline(o Options) *pipeline {
 	if o.Level == 0 {
 		o.Level = DefaultLevel
 	}
-	// Each worker has a run in work and one that waits; the reader and the writer
-	// have one each.
-	p := &pipeline{free: make(chan *run, 2*o.Jobs+2)}
+	// Each worker has a run in work; the reader and the writer have one each.
+	p := &pipeline{free: make(chan *run, o.Jobs+2)}
 	for range cap(p.free) {
 		p.free <- &run{done: make(chan struct{}, 1)}
 	}
