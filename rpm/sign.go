@@ -45,7 +45,7 @@ const (
 	sigOpenPGP tag = 278
 
 	sigReserved tag = 999  // sigReservedSpace of a package of rpm 6
-	tagFormat   tag = 5114 // 6 in a package of rpm 6
+	tagRPMFormat   tag = 5114 // 6 in a package of rpm 6
 )
 
 // isOpenPGP says whether a tag of the signature header has OpenPGP signatures.
@@ -115,7 +115,7 @@ func (f *file) sign(ctx context.Context, both hash.Hash, o SignOptions) (header,
 		return nil, err
 	}
 	var h header
-	if main.int(tagFormat) >= 6 { // where other tags are not allowed
+	if main.int(tagRPMFormat) >= 6 { // where other tags are not allowed
 		h.addStrings(sigOpenPGP, []string{base64.StdEncoding.EncodeToString(b)})
 		return h, main.err
 	}
