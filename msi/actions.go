@@ -119,102 +119,86 @@ func (b *builder) actions() {
 	}
 }
 
+// The tables of sequences.
+const (
+	execute = 1 << iota
+	interfaces
+	admin // an administrator's image
+	adminInterfaces
+	advertise
+	everywhere = execute | interfaces | admin | adminInterfaces | advertise
+)
+
+var sequenceTables = []struct {
+	in   int
+	name string
+}{
+	{execute, "InstallExecuteSequence"},
+	{interfaces, "InstallUISequence"},
+	{admin, "AdminExecuteSequence"},
+	{adminInterfaces, "AdminUISequence"},
+	{advertise, "AdvtExecuteSequence"},
+}
+
 // The standard actions, with the numbers that the SDK recommends. An upgrade takes
 // the old version away right after the installation has begun, within the
 // transaction: so nothing of the old version is left, and a failed installation
 // brings it back.
-var executeSequence = []step{
-	{"FindRelatedProducts", "", 25},
-	{"AppSearch", "", 50},
-	{"LaunchConditions", "", 100},
-	{"ValidateProductID", "", 700},
-	{"CostInitialize", "", 800},
-	{"FileCost", "", 900},
-	{"CostFinalize", "", 1000},
-	{"MigrateFeatureStates", "", 1200},
-	{"InstallValidate", "", 1400},
-	{"InstallInitialize", "", 1500},
-	{"RemoveExistingProducts", "", 1501},
-	{"ProcessComponents", "", 1600},
-	{"UnpublishFeatures", "", 1800},
-	{"StopServices", "VersionNT", 1900},
-	{"DeleteServices", "VersionNT", 2000},
-	{"RemoveRegistryValues", "", 2600},
-	{"RemoveEnvironmentStrings", "", 3300},
-	{"RemoveFiles", "", 3500},
-	{"RemoveFolders", "", 3600},
-	{"CreateFolders", "", 3700},
-	{"InstallFiles", "", 4000},
-	{"WriteRegistryValues", "", 5000},
-	{"WriteEnvironmentStrings", "", 5200},
-	{"InstallServices", "VersionNT", 5800},
-	{"MsiConfigureServices", "VersionNT", 5850},
-	{"StartServices", "VersionNT", 5900},
-	{"RegisterUser", "", 6000},
-	{"RegisterProduct", "", 6100},
-	{"PublishFeatures", "", 6300},
-	{"PublishProduct", "", 6400},
-	{"InstallFinalize", "", 6600},
+var standardActions = []struct {
+	step
+	in int
+}{
+	{step{"FindRelatedProducts", "", 25}, execute | interfaces},
+	{step{"AppSearch", "", 50}, execute | interfaces},
+	{step{"LaunchConditions", "", 100}, execute | interfaces},
+	{step{"ValidateProductID", "", 700}, execute | interfaces},
+	{step{"CostInitialize", "", 800}, everywhere},
+	{step{"FileCost", "", 900}, everywhere &^ advertise},
+	{step{"CostFinalize", "", 1000}, everywhere},
+	{step{"MigrateFeatureStates", "", 1200}, execute | interfaces},
+	{step{"ExecuteAction", "", 1300}, interfaces | adminInterfaces},
+	{step{"InstallValidate", "", 1400}, execute | admin | advertise},
+	{step{"InstallInitialize", "", 1500}, execute | admin | advertise},
+	{step{"RemoveExistingProducts", "", 1501}, execute},
+	{step{"ProcessComponents", "", 1600}, execute},
+	{step{"UnpublishFeatures", "", 1800}, execute},
+	{step{"StopServices", "VersionNT", 1900}, execute},
+	{step{"DeleteServices", "VersionNT", 2000}, execute},
+	{step{"RemoveRegistryValues", "", 2600}, execute},
+	{step{"RemoveEnvironmentStrings", "", 3300}, execute},
+	{step{"RemoveFiles", "", 3500}, execute},
+	{step{"RemoveFolders", "", 3600}, execute},
+	{step{"CreateFolders", "", 3700}, execute},
+	{step{"InstallAdminPackage", "", 3900}, admin},
+	{step{"InstallFiles", "", 4000}, execute | admin},
+	{step{"WriteRegistryValues", "", 5000}, execute},
+	{step{"WriteEnvironmentStrings", "", 5200}, execute},
+	{step{"InstallServices", "VersionNT", 5800}, execute},
+	{step{"MsiConfigureServices", "VersionNT", 5850}, execute},
+	{step{"StartServices", "VersionNT", 5900}, execute},
+	{step{"RegisterUser", "", 6000}, execute},
+	{step{"RegisterProduct", "", 6100}, execute},
+	{step{"PublishFeatures", "", 6300}, execute | advertise},
+	{step{"PublishProduct", "", 6400}, execute | advertise},
+	{step{"InstallFinalize", "", 6600}, execute | admin | advertise},
 }
 
-// The other sequences: with a user interface, for an administrator's image, and for
-// an advertisement.
-var (
-	interfaceSequence = []step{
-		{"FindRelatedProducts", "", 25},
-		{"AppSearch", "", 50},
-		{"LaunchConditions", "", 100},
-		{"ValidateProductID", "", 700},
-		{"CostInitialize", "", 800},
-		{"FileCost", "", 900},
-		{"CostFinalize", "", 1000},
-		{"MigrateFeatureStates", "", 1200},
-		{"ExecuteAction", "", 1300},
-	}
-	adminSequence = []step{
-		{"CostInitialize", "", 800},
-		{"FileCost", "", 900},
-		{"CostFinalize", "", 1000},
-		{"InstallValidate", "", 1400},
-		{"InstallInitialize", "", 1500},
-		{"InstallAdminPackage", "", 3900},
-		{"InstallFiles", "", 4000},
-		{"InstallFinalize", "", 6600},
-	}
-	adminInterfaceSequence = []step{
-		{"CostInitialize", "", 800},
-		{"FileCost", "", 900},
-		{"CostFinalize", "", 1000},
-		{"ExecuteAction", "", 1300},
-	}
-	advertiseSequence = []step{
-		{"CostInitialize", "", 800},
-		{"CostFinalize", "", 1000},
-		{"InstallValidate", "", 1400},
-		{"InstallInitialize", "", 1500},
-		{"PublishFeatures", "", 6300},
-		{"PublishProduct", "", 6400},
-		{"InstallFinalize", "", 6600},
-	}
-)
-
 func (b *builder) sequences() {
-	add := func(table string, steps []step) {
-		for _, s := range steps {
-			b.db.Add(table, s.action, s.condition, s.number)
+	add := func(s step, in int) {
+		for _, t := range sequenceTables {
+			if in&t.in != 0 {
+				b.db.Add(t.name, s.action, s.condition, s.number)
+			}
 		}
 	}
-	add("InstallExecuteSequence", executeSequence)
-	add("InstallUISequence", interfaceSequence)
-	add("AdminExecuteSequence", adminSequence)
-	add("AdminUISequence", adminInterfaceSequence)
-	add("AdvtExecuteSequence", advertiseSequence)
+	for _, a := range standardActions {
+		add(a.step, a.in)
+	}
 	for _, a := range b.propertyActions() {
-		add("InstallExecuteSequence", []step{a.step})
-		add("InstallUISequence", []step{a.step})
+		add(a.step, execute|interfaces)
 	}
 	for _, a := range b.hookActions() {
-		add("InstallExecuteSequence", []step{a.step})
+		add(a.step, execute)
 	}
 }
 
