@@ -2,8 +2,6 @@ package rpm
 
 import (
 	"context"
-	"crypto/sha1" //nolint:gosec // the format's
-	"encoding/hex"
 	"io"
 	"slices"
 	"strconv"
@@ -82,32 +80,10 @@ func open(r io.ReaderAt, size int64) (*file, error) {
 	if f.main, err = readBlock(r, (f.signature.end()+7)&^7, size, tagRegionImmutable); err != nil {
 		return nil, err
 	}
+	if err := f.checkFormat(); err != nil {
+		return nil, err
+	}
 	return f, f.checkSignatureHeader()
-}
-
-// checkSignatureHeader checks the size and the digests of the main header.
-func (f *file) checkSignatureHeader() error {
-	s := fields{h: f.signature}
-	sum := sha1.Sum(f.main.raw) //nolint:gosec // the format's
-	for _, d := range []struct {
-		tag       tag
-		name, got string
-	}{
-		{sigSHA256, "SHA-256", hexSHA256(f.main.raw)},
-		{sigSHA1, "SHA-1", hex.EncodeToString(sum[:])},
-	} {
-		if want := s.string(d.tag); s.has(d.tag) && want != d.got {
-			return formatErrorf(f.main.offset, "header has %s %s, want %s", d.name, d.got, want)
-		}
-	}
-	want, ok := s.int(sigSize), s.has(sigSize)
-	if s.has(sigLongSize) {
-		want, ok = s.int(sigLongSize), true
-	}
-	if got := f.size - f.main.offset; ok && want != uint64(got) {
-		s.fail(sigSize, "header and payload have %d bytes, want %d", got, want)
-	}
-	return s.err
 }
 
 // readPackage gives what the main header says, without the layout.

@@ -13,14 +13,14 @@ var signatureTags = []struct {
 	tag                tag
 	name, kind, covers string
 }{
-	{267, "DSA", "OpenPGP", "header"}, // also ECDSA's and EdDSA's
-	{268, "RSA", "OpenPGP", "header"},
-	{274, "FILESIGNATURES", "IMA", "files"},         // of digests, in hex
-	{276, "VERITYSIGNATURES", "fs-verity", "files"}, // in base64
-	{278, "OPENPGP", "OpenPGP", "header"},           // any number, in base64; rpm 6
-	{1002, "PGP", "OpenPGP", "header and payload"},  // RSA's
-	{1005, "GPG", "OpenPGP", "header and payload"},  // all others'
-	{1006, "PGP5", "OpenPGP", "header and payload"},
+	{sigDSA, "DSA", "OpenPGP", "header"}, // also ECDSA's and EdDSA's
+	{sigRSA, "RSA", "OpenPGP", "header"},
+	{274, "FILESIGNATURES", "IMA", "files"},          // of digests, in hex
+	{276, "VERITYSIGNATURES", "fs-verity", "files"},  // in base64
+	{sigOpenPGP, "OPENPGP", "OpenPGP", "header"},     // any number, in base64; rpm 6
+	{sigPGP, "PGP", "OpenPGP", "header and payload"}, // RSA's
+	{sigGPG, "GPG", "OpenPGP", "header and payload"}, // all others'
+	{sigPGP5, "PGP5", "OpenPGP", "header and payload"},
 }
 
 // ListSignatures lists the signatures of a package by the names of their tags.
