@@ -329,13 +329,13 @@ func TestWindowsLife(t *testing.T) {
 	}
 
 	// The custom action knows no authority. It fails, and installs all the same.
-	m.says("activation without a server", m.act(1, product25, "activate", "ACTIVATION_CODE="+testCode), "MANAGEMENT_SERVER is not set")
-	m.says("activation without a code", m.act(1, product25, "activate", "MANAGEMENT_SERVER="+addr), "neither ACTIVATION_FILE nor ACTIVATION_CODE")
-	m.says("activation with two words", m.act(1, product25, "activate", "MANAGEMENT_SERVER="+addr, "ACTIVATION_CODE="+testCode+" x"), "is not one word")
+	m.says("activation without a server", m.act(0, product25, "activate", "ACTIVATION_CODE="+testCode), "MANAGEMENT_SERVER is not set")
+	m.says("activation without a code", m.act(0, product25, "activate", "MANAGEMENT_SERVER="+addr), "neither ACTIVATION_FILE nor ACTIVATION_CODE")
+	m.says("activation with two words", m.act(0, product25, "activate", "MANAGEMENT_SERVER="+addr, "ACTIVATION_CODE="+testCode+" x"), "is not one word")
 	m.act(0, product25, "activate", "MANAGEMENT_SERVER=", "ACTIVATION_CODE=", "ACTIVATION_FILE=")
 	file := filepath.Join(m.temp, "code.txt")
 	m.write(file, []byte("\ufeff"+testCode+"\r\n"))
-	m.says("activation", m.act(1, product25, "activate", "MANAGEMENT_SERVER="+addr, "ACTIVATION_FILE="+file), "whom this host does not trust")
+	m.says("activation", m.act(0, product25, "activate", "MANAGEMENT_SERVER="+addr, "ACTIVATION_FILE="+file), "whom this host does not trust")
 	if got := m.read(file); !strings.Contains(string(got), testCode) {
 		t.Errorf("the administrator's file is %q now", got)
 	}
@@ -438,7 +438,7 @@ func TestWindowsRollback(t *testing.T) {
 	// of an agent which had a server before.
 	_, addr, ca := m.server()
 	activate := []string{"MANAGEMENT_SERVER=" + addr, "ACTIVATION_CODE=" + testCode}
-	m.act(1, product25, "activate", activate...)
+	m.act(0, product25, "activate", activate...)
 	waiting := filepath.Join(m.data, "etc", "activation_code")
 	if !m.isThere(waiting) {
 		t.Error("the service has no code to try")

@@ -37,8 +37,9 @@ func systemCommand(ctx context.Context, args []string, codes map[string]string, 
 	}
 	if err := activateAction(ctx, args, codes, stderr); err != nil {
 		fmt.Fprintf(stderr, "vpkg-hook: %v\n", err)
-		return 1, true
 	}
+	// A failure does not fail the installation. But of a program that ends with
+	// anything but 0, Windows Installer may log the command line, with the code.
 	return 0, true
 }
 
