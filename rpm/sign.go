@@ -44,8 +44,8 @@ const (
 	sigGPG     tag = 1005 // of other keys
 	sigOpenPGP tag = 278
 
-	sigReserved tag = 999  // sigReservedSpace of a package of rpm 6
-	tagRPMFormat   tag = 5114 // 6 in a package of rpm 6
+	sigReserved  tag = 999  // sigReservedSpace of a package of rpm 6
+	tagRPMFormat tag = 5114 // 6 in a package of rpm 6
 )
 
 // isOpenPGP says whether a tag of the signature header has OpenPGP signatures.
