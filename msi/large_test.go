@@ -44,6 +44,11 @@ func TestLarge(t *testing.T) {
 			t.Fatalf("%+v", f)
 		}
 	}
+	for _, x := range c.Tables() {
+		if x.Name == "Component" && x.Rows > 100 { // of folders and values; Windows Installer takes 65,536
+			t.Errorf("%d components", x.Rows)
+		}
+	}
 	if s := c.Streams(); len(s) != 2 || s[0].Name != "cab1.cab" || s[1].Name != "cab2.cab" {
 		t.Errorf("streams %+v, want two cabinets", s)
 	}

@@ -8,11 +8,11 @@
 // # What becomes what
 //
 // A file is a component of its own, whose identity is its path, so that it is the
-// same component in every version. Configuration files are never overwritten and
-// stay when the product is removed. A service belongs to the component of its
-// program. What the hook has to do stands in deferred custom actions, each with a
-// twin before it that takes it back. An upgrade removes the old version first,
-// within the transaction.
+// same component in every version; of more than 60,000 files, those of a folder are
+// one. Configuration files are never overwritten and stay when the product is
+// removed. A service belongs to the component of its program. What the hook has to
+// do stands in deferred custom actions, each with a twin before it that takes it
+// back. An upgrade removes the old version first, within the transaction.
 //
 // What Windows Installer has no form for is refused by Write with the entry named:
 // links, owners other than root, file capabilities, modes other than 0644 and 0755

@@ -3,7 +3,9 @@ package msi
 import (
 	"cmp"
 	"encoding/binary"
+	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/vpkg/vpkg/msi/internal/msidb"
@@ -21,6 +23,14 @@ const (
 	component64     = 0x100 // 64-bit folders and registry
 )
 
+// maxComponents is how many Windows Installer takes: beyond that an installation
+// fails with 2709. A package with more than manyFiles has one for the files of a folder
+// that do not need one of their own; what is left is for values and folders.
+const (
+	maxComponents = 1 << 16
+	manyFiles     = 60_000
+)
+
 // A builder makes the tables of a package.
 type builder struct {
 	p       *packaging.Package
@@ -28,8 +38,11 @@ type builder struct {
 	ids     identities
 	folders map[string]string // keys of Directory by path
 	short   shortNames
-	// programs are the keys of the components of executables, by path.
+	// programs are the keys of the components of files, by path.
 	programs map[string]string
+	// shared are the components that have several files, by folder; nil means that
+	// each file has one.
+	shared map[string]string
 }
 
 // A fileFact is what is known of a file only once it was read.
@@ -51,6 +64,9 @@ func tables(p *packaging.Package, files []*packaging.Entry, facts []fileFact) (*
 		p: p, db: &msidb.Database{}, ids: ids, folders: make(map[string]string),
 		short: newShortNames(p.Layout), programs: make(map[string]string),
 	}
+	if len(files) > manyFiles {
+		b.shared = make(map[string]string)
+	}
 	b.db.Add("Feature", feature, nil, p.Windows.ProductName, nil, 2, 1, b.folder(p.Windows.Program), 0)
 	for i, e := range files {
 		b.file(i, e, facts[i])
@@ -66,6 +82,9 @@ func tables(p *packaging.Package, files []*packaging.Entry, facts []fileFact) (*
 	b.conditions()
 	b.actions()
 	b.sequences()
+	if n := len(b.db.Table("Component").Rows); n > maxComponents {
+		return nil, fmt.Errorf("%d components: Windows Installer takes %d, so there are too many folders, programs or values", n, maxComponents)
+	}
 	return b.db, nil
 }
 
@@ -77,13 +96,10 @@ func (b *builder) component(kind, target, folder, keyPath string, attributes int
 	return k
 }
 
-// file adds a file as a component of its own.
+// file adds a file, with a component of its own unless there are too many.
 func (b *builder) file(i int, e *packaging.Entry, f fileFact) {
-	k, attributes := key("f", e.Path), 0
-	if e.Config == packaging.ConfigNoReplace {
-		attributes = neverOverwrite | permanent
-	}
-	c := b.component("", e.Path, b.folder(path.Dir(e.Path)), k, attributes)
+	k := key("f", e.Path)
+	c := b.fileComponent(k, e, f)
 	b.programs[e.Path] = c
 	const vital = 0x200 // an installation without the file fails
 	b.db.Add("File", k, c, b.short.fileName(e.Path), int(e.Size), f.version, f.languages, vital, i+1)
@@ -91,6 +107,21 @@ func (b *builder) file(i int, e *packaging.Entry, f fileFact) {
 		part := func(i int) int { return int(int32(binary.LittleEndian.Uint32(f.md5[i:]))) }
 		b.db.Add("MsiFileHash", k, 0, part(0), part(4), part(8), part(12))
 	}
+}
+
+func (b *builder) fileComponent(k string, e *packaging.Entry, f fileFact) string {
+	dir := path.Dir(e.Path)
+	if e.Config == packaging.ConfigNoReplace {
+		return b.component("", e.Path, b.folder(dir), k, neverOverwrite|permanent)
+	}
+	runs := func(s packaging.WindowsService) bool { return s.Program == e.Path }
+	if b.shared == nil || f.version != "" || slices.ContainsFunc(b.p.Windows.Services, runs) {
+		return b.component("", e.Path, b.folder(dir), k, 0)
+	}
+	if _, ok := b.shared[dir]; !ok {
+		b.shared[dir] = b.component("files|", dir, b.folder(dir), k, 0)
+	}
+	return b.shared[dir]
 }
 
 // emptyFolders has folders made in which there is nothing. RemoveFolders would take
