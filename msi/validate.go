@@ -204,8 +204,8 @@ func (e *problems) services(p *packaging.Package) {
 			}
 		}
 		for _, v := range append([]string{s.Name, s.DisplayName, s.Description, s.Account}, s.Dependencies...) {
-			if strings.ContainsAny(v, "\r\n") || strings.Contains(v, "[~]") {
-				e.bad("service %s: %q has a new line or a [~]", s.Name, v)
+			if strings.ContainsAny(v, "\r\n[]") { // a property, or what parts a list
+				e.bad("service %s: %q has a new line or a bracket", s.Name, v)
 			}
 		}
 		switch s.Start {

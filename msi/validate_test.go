@@ -57,6 +57,9 @@ func TestValidate(t *testing.T) {
 		{"service's argument", func(p *packaging.Package) {
 			p.Windows.Services = []packaging.WindowsService{{Name: "s", Program: file, Start: packaging.StartAuto, Arguments: []string{`a\`}}}
 		}, `service s: argument "a\\" has a quotation mark, a new line or a backslash at its end`},
+		{"service's description", func(p *packaging.Package) {
+			p.Windows.Services = []packaging.WindowsService{{Name: "s", Program: file, Start: packaging.StartAuto, Description: "[x]"}}
+		}, `service s: "[x]" has a new line or a bracket`},
 		{"registry", func(p *packaging.Package) {
 			p.Windows.Registry = []packaging.RegistryValue{{Key: "k", Type: "qword"}}
 		}, `registry value : type "qword" is not string, expand, dword or multi`},
