@@ -116,8 +116,10 @@ type Difference struct {
 	Rule   string `json:"rule,omitempty"`   // of an expected one: the rule that explains it
 	Reason string `json:"reason,omitempty"` // and why
 
-	a, b   *packaging.Entry // of a file: what each side has, by its own path; nil for none
-	digest [2][32]byte      // of a control member
+	a, b   *packaging.Entry    // of a file: what each side has, by its own path; nil for none
+	digest [2]packaging.Digest // of a control member
+
+	relations [2]packaging.Relation // of a relation, what each side has
 }
 
 // A Report is all that was found.
@@ -167,7 +169,7 @@ func Packages(a, b Side) *Report {
 	r := &Report{Version: 1, A: facts(a), B: facts(b), Sizes: c.sizes(), Summary: []Count{}, Differences: []Difference{}, Expected: []Difference{}}
 	for i := range c.found {
 		d := &c.found[i]
-		if explained := c.explain(d); explained {
+		if c.explain(d) {
 			r.Expected = append(r.Expected, *d)
 		} else {
 			r.Differences = append(r.Differences, *d)
@@ -233,6 +235,7 @@ type comparison struct {
 	layout   [2]packaging.Layout // with names that the other side knows; sorted
 	original [2]map[string]string
 	shims    shims
+	known    known
 }
 
 func newComparison(a, b Side) *comparison {
@@ -244,7 +247,7 @@ func newComparison(a, b Side) *comparison {
 		c.layout[i].Sort()
 	}
 	c.pair()
-	c.shims = newShims(c)
+	c.shims, c.known = newShims(c), newKnown(c)
 	return c
 }
 

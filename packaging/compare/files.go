@@ -146,6 +146,9 @@ func weigh(d *Difference) (Weight, string) {
 		if d.a.Mode.IsDir() || d.b.Mode.IsDir() {
 			return DataLoss, "neither rpm nor dpkg puts another thing in a folder's place, or a folder in another thing's"
 		}
+		if s := special(d.a, d.b); s != "" {
+			return Rights, s
+		}
 	case "mode":
 		if s := special(d.a, d.b); s != "" {
 			return Rights, s

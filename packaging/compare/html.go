@@ -62,12 +62,10 @@ type htmlSize struct{ Path, A, B, Growth, Class string }
 // WriteHTML writes the report as one page, without scripts, that needs nothing but
 // itself.
 func (r *Report) WriteHTML(w io.Writer) error {
+	verdict := r.Verdict()
 	p := htmlPage{
-		Verdict: r.Verdict(), Equal: r.Equal, Expected: len(r.Expected),
-		Title: fmt.Sprintf("%s %s → %s %s", printable(r.A.Name), printable(r.A.Version), printable(r.B.Name), printable(r.B.Version)),
-	}
-	if r.A.Name == r.B.Name {
-		p.Title = fmt.Sprintf("%s %s → %s", printable(r.A.Name), printable(r.A.Version), printable(r.B.Version))
+		Verdict: strings.ToUpper(verdict[:1]) + verdict[1:], Equal: r.Equal, Expected: len(r.Expected),
+		Title: title(r.A, r.B),
 	}
 	for i, f := range []Facts{r.A, r.B} {
 		p.Sides = append(p.Sides, htmlSide{
@@ -98,6 +96,18 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	return pageTemplate.Execute(w, p)
 }
 
+// title names both packages, and only once what they have in common.
+func title(a, b Facts) string {
+	from, to := a.Version, b.Version
+	if a.Name != b.Name {
+		to = b.Name + " " + to
+	}
+	if a.Format != b.Format {
+		from, to = from+" "+strings.ToUpper(a.Format), to+" "+strings.ToUpper(b.Format)
+	}
+	return printable(a.Name + " " + from + " → " + to)
+}
+
 // leading counts the differences at the start that have the same key.
 func leading(ds []Difference, key func(*Difference) string) int {
 	n := 1
@@ -120,16 +130,17 @@ func newGroup(ds []Difference) htmlGroup {
 
 func newItem(d *Difference) htmlItem {
 	it := htmlItem{
-		Subject: printable(d.Subject), SubjectB: printable(d.SubjectB), Attribute: d.Attribute,
+		Subject: d.subjectA(), SubjectB: printable(d.SubjectB), Attribute: d.Attribute,
 		A: printable(d.A), B: printable(d.B), Note: printable(d.Note), Open: len(d.Lines) <= openLines,
 	}
 	switch {
-	case d.Attribute == "missing":
-		it.Attribute = "only in A"
-	case d.Attribute == "extra":
-		it.Attribute = "only in B"
-	case d.Attribute == "value":
+	case d.Attribute == "missing" || d.Attribute == "extra" || d.Attribute == "text":
+		it.Attribute = d.what()
+	case d.Attribute == "value" || d.Kind == "package" || d.Kind == "relation":
 		it.Attribute = d.Kind
+	}
+	switch {
+	case d.Attribute == "missing" || d.Attribute == "extra":
 	case it.A == "" && it.B == "":
 	case it.A == "":
 		it.A = "none"
@@ -142,9 +153,6 @@ func newItem(d *Difference) htmlItem {
 			break
 		}
 		it.Below = append(it.Below, printable(strings.TrimPrefix(p, d.Subject+"/")))
-	}
-	if n := len(d.Below); n > 0 {
-		it.Attribute += fmt.Sprintf(", with %d in it", n)
 	}
 	for i, l := range d.Lines {
 		if i == linesShown {

@@ -187,20 +187,28 @@ func (c *comparison) accounts() {
 		}
 		return "user " + a.User
 	}
-	text := func(a *packaging.Account) string {
-		return fmt.Sprintf("group %s, home %s, shell %s, comment %q",
-			cmp.Or(a.Group, a.User), cmp.Or(a.Home, "/"), cmp.Or(a.Shell, "nologin"), a.Comment)
+	facts := func(a *packaging.Account) [][2]string {
+		return [][2]string{
+			{"group", cmp.Or(a.Group, a.User)}, {"home", cmp.Or(a.Home, "/")}, {"shell", cmp.Or(a.Shell, "nologin")}, {"comment", a.Comment},
+		}
 	}
 	pairs(c.a.Package.Accounts, c.b.Package.Accounts, key, func(a, b *packaging.Account) {
-		d := Difference{Weight: Rights, Kind: "account", Subject: key(cmp.Or(a, b)), Attribute: "value"}
-		switch {
-		case b == nil:
-			c.add(oneSided(d, true, text(a)))
-		case a == nil:
-			c.add(oneSided(d, false, text(b)))
-		case text(a) != text(b):
-			d.A, d.B = text(a), text(b)
-			c.add(d)
+		d := Difference{Weight: Rights, Kind: "account", Subject: key(cmp.Or(a, b))}
+		if a == nil || b == nil {
+			var text []string
+			for _, f := range facts(cmp.Or(a, b)) {
+				if f[1] != "" {
+					text = append(text, f[0]+" "+f[1])
+				}
+			}
+			c.add(oneSided(d, b == nil, strings.Join(text, ", ")))
+			return
+		}
+		fs, gs := facts(a), facts(b)
+		for i := range fs {
+			if d.Attribute, d.A, d.B = fs[i][0], fs[i][1], gs[i][1]; d.A != d.B {
+				c.add(d)
+			}
 		}
 	})
 }
@@ -209,11 +217,14 @@ func (c *comparison) accounts() {
 func (c *comparison) members() {
 	name := func(m *packaging.Member) string { return m.Name }
 	pairs(c.a.Package.Members, c.b.Package.Members, name, func(a, b *packaging.Member) {
-		d := Difference{Weight: Scripts, Kind: "control", Subject: name(cmp.Or(a, b)), Attribute: "content"}
+		d := Difference{Weight: Content, Kind: "control", Subject: name(cmp.Or(a, b)), Attribute: "content"}
 		var text [2]string
 		for i, m := range []*packaging.Member{a, b} {
 			if m == nil {
 				continue
+			}
+			if m.Mode&0o111 != 0 {
+				d.Weight = Scripts // maintainer scripts run it
 			}
 			sum, ok := digest(m.Body)
 			d.digest[i] = sum
@@ -236,6 +247,9 @@ func (c *comparison) members() {
 
 // content is a member's; empty if it cannot be read.
 func content(b packaging.Body) string {
+	if b == nil {
+		return ""
+	}
 	r, err := b.Open()
 	if err != nil {
 		return ""
@@ -295,7 +309,7 @@ func (c *comparison) windows() {
 	a, b = cmp.Or(a, &packaging.Windows{}), cmp.Or(b, &packaging.Windows{})
 	service := func(s *packaging.WindowsService) string { return s.Name }
 	pairs(a.Services, b.Services, service, func(x, y *packaging.WindowsService) {
-		c.value(Services, "service", service(cmp.Or(x, y)), serviceText(x), serviceText(y))
+		c.text(Services, "service", service(cmp.Or(x, y)), serviceText(x), serviceText(y))
 	})
 	value := func(v *packaging.RegistryValue) string { return v.Key + `\` + v.Name }
 	pairs(a.Registry, b.Registry, value, func(x, y *packaging.RegistryValue) {
@@ -334,24 +348,28 @@ func (c *comparison) value(w Weight, kind, subject, a, b string) {
 	}
 }
 
+// serviceText says all about a service, a line for each.
 func serviceText(s *packaging.WindowsService) string {
 	if s == nil {
 		return ""
 	}
-	t := fmt.Sprintf("%s %s, start %s as %s", s.Program, strings.Join(s.Arguments, " "), cmp.Or(s.Start, packaging.StartAuto), cmp.Or(s.Account, "LocalSystem"))
+	t := new(strings.Builder)
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(t, "%s: %s\n", name, value)
+		}
+	}
+	line("program", s.Program)
+	line("arguments", strings.Join(s.Arguments, " "))
+	line("start", string(cmp.Or(s.Start, packaging.StartAuto)))
+	line("account", cmp.Or(s.Account, "LocalSystem"))
+	line("display name", s.DisplayName)
+	line("description", s.Description)
+	line("after", strings.Join(s.Dependencies, ", "))
 	if s.AtInstall {
-		t += ", started at install"
+		line("started", "at install")
 	}
-	if len(s.Dependencies) > 0 {
-		t += ", after " + strings.Join(s.Dependencies, ", ")
-	}
-	if s.DisplayName != "" {
-		t += fmt.Sprintf(", %q", s.DisplayName)
-	}
-	if s.Description != "" {
-		t += fmt.Sprintf(", %q", s.Description)
-	}
-	return t
+	return t.String()
 }
 
 func (c *comparison) windowsFacts(a, b *packaging.Windows) {

@@ -3,7 +3,6 @@ package compare
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/vpkg/vpkg/packaging"
@@ -13,34 +12,70 @@ import (
 // what has the same name with other versions is one that changed.
 func (c *comparison) relations() {
 	a, b := relations(&c.a), relations(&c.b)
-	// Three rounds: the same, the same in another syntax, of the same name.
-	for _, same := range []func(x, y packaging.Relation) bool{
-		func(x, y packaging.Relation) bool { return relationText(x) == relationText(y) },
-		func(x, y packaging.Relation) bool {
-			return c.cross && kindOf(x) == kindOf(y) && normal(x.Text) == normal(y.Text)
-		},
-		func(x, y packaging.Relation) bool {
-			return kindOf(x) == kindOf(y) && slices.ContainsFunc(names(x.Text), func(n string) bool { return slices.Contains(names(y.Text), n) })
-		},
-	} {
-		a = slices.DeleteFunc(a, func(x packaging.Relation) bool {
-			i := slices.IndexFunc(b, func(y packaging.Relation) bool { return same(x, y) })
-			if i < 0 {
-				return false
+	add := func(x, y packaging.Relation) {
+		if s, t := relationText(x), relationText(y); s != t {
+			c.add(Difference{
+				Weight: Relations, Kind: "relation", Subject: names(x.Text)[0], Attribute: string(x.Kind), A: s, B: t, relations: [2]packaging.Relation{x, y},
+			})
+		}
+	}
+	kind := func(r packaging.Relation) string { return string(kindOf(r)) + " " }
+	// The same, the same in another syntax, and of the same name.
+	a, b = match(a, b, func(r packaging.Relation) []string { return []string{relationText(r)} }, add)
+	if c.cross {
+		a, b = match(a, b, func(r packaging.Relation) []string { return []string{kind(r) + normal(r.Text)} }, add)
+	}
+	a, b = match(a, b, func(r packaging.Relation) []string {
+		keys := names(r.Text)
+		for i := range keys {
+			keys[i] = kind(r) + keys[i]
+		}
+		return keys
+	}, add)
+	for side, rest := range [2][]packaging.Relation{a, b} {
+		for _, r := range rest {
+			d := oneSided(Difference{Weight: Relations, Kind: "relation", Subject: names(r.Text)[0]}, side == 0, relationText(r))
+			d.relations[side] = r
+			c.add(d)
+		}
+	}
+}
+
+// match calls f with the first relations of both lists that have a key in common,
+// and gives what is left of the lists.
+func match(a, b []packaging.Relation, keys func(packaging.Relation) []string, f func(x, y packaging.Relation)) (restA, restB []packaging.Relation) {
+	byKey := map[string][]int{} // indexes in b
+	for i, r := range b {
+		for _, k := range keys(r) {
+			byKey[k] = append(byKey[k], i)
+		}
+	}
+	taken := make([]bool, len(b))
+	find := func(r packaging.Relation) int {
+		for _, k := range keys(r) {
+			for is := byKey[k]; len(is) > 0; is = byKey[k] {
+				byKey[k] = is[1:]
+				if !taken[is[0]] {
+					return is[0]
+				}
 			}
-			if s, t := relationText(x), relationText(b[i]); s != t {
-				c.add(Difference{Weight: Relations, Kind: "relation", Subject: names(x.Text)[0], Attribute: string(x.Kind), A: s, B: t})
-			}
-			b = slices.Delete(b, i, i+1)
-			return true
-		})
+		}
+		return -1
 	}
 	for _, r := range a {
-		c.add(oneSided(Difference{Weight: Relations, Kind: "relation", Subject: names(r.Text)[0]}, true, relationText(r)))
+		if i := find(r); i >= 0 {
+			taken[i] = true
+			f(r, b[i])
+		} else {
+			restA = append(restA, r)
+		}
 	}
-	for _, r := range b {
-		c.add(oneSided(Difference{Weight: Relations, Kind: "relation", Subject: names(r.Text)[0]}, false, relationText(r)))
+	for i, r := range b {
+		if !taken[i] {
+			restB = append(restB, r)
+		}
 	}
+	return restA, restB
 }
 
 // relations are a package's without the digest of the record, which is a fact of
@@ -81,7 +116,9 @@ var relationSyntax = strings.NewReplacer("(", " ", ")", " ", "<<", "<", ">>", ">
 
 // normal is a relation's text without what DEB writes otherwise than RPM:
 // "libc6 (>= 2.31)" is "libc6 >= 2.31".
-func normal(text string) string { return strings.Join(strings.Fields(relationSyntax.Replace(text)), " ") }
+func normal(text string) string {
+	return strings.Join(strings.Fields(relationSyntax.Replace(text)), " ")
+}
 
 var operator = regexp.MustCompile(`\s*(\(\s*)?(<<|<=|>>|>=|<|>|=).*`)
 

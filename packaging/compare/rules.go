@@ -75,8 +75,8 @@ var rules = []Rule{
 		},
 	},
 	{
-		"record", "the record and the hook's configuration are written for each format",
-		"a package without them",
+		"record", "the record, and on Windows the hook's configuration, are written for each format",
+		"a package without them; another configuration in RPM and DEB",
 		func(c *comparison, d *Difference) bool {
 			switch {
 			case !c.cross:
@@ -86,7 +86,8 @@ var rules = []Rule{
 			case d.Kind != "file" || d.Attribute != "content" || c.program[0] == "" || c.program[1] == "":
 				return false
 			}
-			return d.a.Path == c.program[0]+recordName || d.a.Path == c.program[0]+"/etc/hook.json"
+			_, _, windows := c.side("msi") // the hook does the same on all of Linux
+			return d.a.Path == c.program[0]+recordName || windows && d.a.Path == c.program[0]+"/etc/hook.json"
 		},
 	},
 	{
@@ -96,7 +97,7 @@ var rules = []Rule{
 			if !c.cross || d.Kind != "relation" || c.has(d) != "" {
 				return false
 			}
-			a, b := relationNamed(&c.a, d.A), relationNamed(&c.b, d.B)
+			a, b := d.relations[0], d.relations[1]
 			return kindOf(a) == kindOf(b) && normal(a.Text) == normal(b.Text)
 		},
 	},
@@ -107,7 +108,7 @@ var rules = []Rule{
 			if _, _, ok := c.side("msi"); ok || !c.cross || d.Kind != "relation" || c.has(d) != "" {
 				return false
 			}
-			a, b := relationNamed(&c.a, d.A), relationNamed(&c.b, d.B)
+			a, b := d.relations[0], d.relations[1]
 			if c.a.Format == "deb" {
 				a, b = b, a
 			}
@@ -116,7 +117,7 @@ var rules = []Rule{
 		},
 	},
 	{
-		"account-tools", "what scriptlets need to make accounts, and their shell",
+		"format-relations", "what scriptlets need to make accounts, their shell, and what rpm adds for configuration files",
 		"any other requirement; one side alone needing such tools",
 		func(c *comparison, d *Difference) bool {
 			if _, _, ok := c.side("msi"); ok || !c.cross || d.Kind != "relation" {
@@ -127,16 +128,26 @@ var rules = []Rule{
 					return kindOf(r) == packaging.Requires && slices.Contains(list, r.Text)
 				})
 			}
-			here, there := &c.a, &c.b
+			here, there, r := &c.a, &c.b, d.relations[0]
 			if d.Attribute == "extra" {
-				here, there = there, here
+				here, there, r = &c.b, &c.a, d.relations[1]
 			}
-			r := relationNamed(here, d.A+d.B)
+			if here.Format == "rpm" && strings.HasPrefix(r.Text, "config("+here.Package.Name+") = ") {
+				return true
+			}
 			if c.has(d) == "" || kindOf(r) != packaging.Requires {
 				return false
 			}
 			return here.Format == "rpm" && r.Text == "/bin/sh" || // DEB's is there always
 				slices.Contains(accountTools[here.Format], r.Text) && needs(there, accountTools[there.Format])
+		},
+	},
+	{
+		"sonames", "RPM names the libraries that programs need, DEB the packages that have them",
+		"sonames where the DEB needs no library",
+		func(c *comparison, d *Difference) bool {
+			_, other, ok := c.side("deb")
+			return ok && other.Format == "rpm" && d.Kind == "relation" && c.has(d) == "rpm" && c.known.needsLibrary && soname.MatchString(d.Subject)
 		},
 	},
 	{
@@ -168,11 +179,7 @@ var rules = []Rule{
 		"control-hook", "dpkg runs the hook before the payload is there: it is in the control archive too",
 		"another program than the payload's; any other member",
 		func(c *comparison, d *Difference) bool {
-			deb, _, ok := c.side("deb")
-			if !ok || d.Kind != "control" || c.has(d) != "deb" {
-				return false
-			}
-			return (d.Subject == "hook" || d.Subject == "hook-config") && hasOwnHook(deb)
+			return c.cross && d.Kind == "control" && c.has(d) == "deb" && (d.Subject == "hook" || d.Subject == "hook-config") && c.known.ownHook
 		},
 	},
 	{
@@ -185,8 +192,8 @@ var rules = []Rule{
 			if _, _, ok := c.side("msi"); ok {
 				return true
 			}
-			deb, _, ok := c.side("deb")
-			return ok && hasOwnHook(deb) && configures(deb, strings.TrimPrefix(d.Subject, "user "))
+			user, ok := strings.CutPrefix(d.Subject, "user ")
+			return ok && c.known.ownHook && strings.Contains(c.known.hookConfig, `"user": "`+user+`"`)
 		},
 	},
 	{
@@ -219,59 +226,50 @@ var rules = []Rule{
 		"windows-service", "units of systemd are services on Windows",
 		"a unit without a service, a service without a unit",
 		func(c *comparison, d *Difference) bool {
-			win, other, ok := c.side("msi")
+			_, other, ok := c.side("msi")
 			switch {
 			case !ok:
 				return false
 			case d.Kind == "service":
-				return slices.Contains(units(other), strings.TrimSuffix(d.Subject, "Svc"))
+				return c.known.units[strings.TrimSuffix(d.Subject, "Svc")]
 			case d.Kind != "file" || c.has(d) == "msi" || c.has(d) == "":
 				return false
 			}
 			m := unitPath.FindStringSubmatch(d.Subject)
-			if m == nil || win.Package.Windows == nil || len(win.Package.Windows.Services) == 0 {
+			if m == nil || len(c.known.services) == 0 {
 				return false
 			}
 			name := other.Package.Name // its unit stands for all; that of the packet filter is Linux's
-			return m[1] == name || m[1] == name+"-firewall" || hasService(win, m[1])
+			return m[1] == name || m[1] == name+"-firewall" || c.known.services[m[1]] || c.known.services[m[1]+"Svc"]
 		},
 	},
 	{
 		"windows-link", "services of Windows name the component that a link stands for",
-		"a link that no service stands for; a file",
+		"a link that no service stands for, or from elsewhere; a file",
 		func(c *comparison, d *Difference) bool {
-			win, other, ok := c.side("msi")
-			if !ok || d.Kind != "file" || c.has(d) != other.Format || win.Package.Windows == nil {
+			_, other, ok := c.side("msi")
+			if !ok || d.Kind != "file" || c.has(d) != other.Format {
 				return false
 			}
 			e := cmp.Or(d.a, d.b)
-			if e.Target == "" {
-				return false
-			}
-			return slices.ContainsFunc(win.Package.Windows.Services, func(s packaging.WindowsService) bool {
-				return path.Base(s.Program) == path.Base(e.Target)+".exe" &&
-					slices.Contains(strings.Fields(strings.Join(s.Arguments, " ")), path.Base(e.Path))
-			})
+			beside := e.Target == path.Base(e.Target) && path.Dir(e.Path) == c.linuxProgram()+"/bin"
+			return beside && c.known.components[component{e.Target + ".exe", path.Base(e.Path)}]
 		},
 	},
 	{
 		"shell-program", "scripts that start the product, or show its state, are services and programs on Windows",
 		"a program; a script elsewhere than in the program's bin",
 		func(c *comparison, d *Difference) bool {
-			win, other, ok := c.side("msi")
-			if !ok || d.Kind != "file" || c.has(d) != other.Format || win.Package.Windows == nil || len(win.Package.Windows.Services) == 0 {
+			_, other, ok := c.side("msi")
+			if !ok || d.Kind != "file" || c.has(d) != other.Format || len(c.known.services) == 0 {
 				return false
 			}
-			program := c.program[0]
-			if c.a.Format == "msi" {
-				program = c.program[1]
-			}
 			dir, name := path.Split(d.Subject)
-			return program != "" && dir == program+"/bin/" && d.Weight != Rights && (path.Ext(name) == ".sh" || name == "init_Platform")
+			return dir == c.linuxProgram()+"/bin/" && d.Weight != Rights && (path.Ext(name) == ".sh" || name == "init_Platform")
 		},
 	},
 	{
-		"format-docs", "licence and changelog stand where the format wants them",
+		"format-docs", "license and changelog stand where the format wants them",
 		"any other documentation",
 		func(c *comparison, d *Difference) bool {
 			if !c.cross || d.Kind != "file" || d.Weight == Rights {
@@ -285,6 +283,13 @@ var rules = []Rule{
 				return e.Lic || strings.HasPrefix(e.Path, "/usr/share/licenses/") && e.Mode.IsDir()
 			}
 			return false
+		},
+	},
+	{
+		"ghosts", "only an RPM can own a file that is not in it",
+		"a file that is in the package",
+		func(c *comparison, d *Difference) bool {
+			return c.cross && d.Kind == "file" && c.has(d) == "rpm" && cmp.Or(d.a, d.b).Ghost && d.Weight != Rights
 		},
 	},
 	{
@@ -347,6 +352,7 @@ var baseFolders = []string{
 var (
 	debDocs  = regexp.MustCompile(`^/usr/share/doc/[^/]+(/(copyright|changelog(\.Debian)?(\.gz)?))?$`)
 	unitPath = regexp.MustCompile(`^(?:/usr)?/lib/systemd/system/([^/]+)\.service$`)
+	soname   = regexp.MustCompile(`^(lib[^ /]*\.so[^ /]*|ld-linux[^ /]*|rtld)\(`)
 	labelled = regexp.MustCompile(`\.[a-z]+[0-9]+$`)
 )
 
@@ -365,14 +371,13 @@ func machine(arch string) string {
 	return ""
 }
 
-// relationNamed finds the relation whose text in a report is given.
-func relationNamed(s *Side, text string) packaging.Relation {
-	for _, r := range s.Package.Relations {
-		if relationText(r) == text {
-			return r
-		}
+// linuxProgram is the program's folder in the package that is no MSI; one that no
+// file is in if it is unknown.
+func (c *comparison) linuxProgram() string {
+	if c.a.Format == "msi" {
+		return cmp.Or(c.program[1], "//")
 	}
-	return packaging.Relation{}
+	return cmp.Or(c.program[0], "//")
 }
 
 // callsHook reports whether an MSI's actions run the hook.
@@ -382,42 +387,53 @@ func callsHook(s *Side) bool {
 	})
 }
 
-// hasOwnHook reports whether a DEB's member hook is the program in its payload.
-func hasOwnHook(s *Side) bool {
-	for _, m := range s.Package.Members {
-		if m.Name != "hook" {
+// known is what rules ask about the packages again and again.
+type known struct {
+	ownHook      bool               // a DEB's member hook is the program in its payload
+	hookConfig   string             // a DEB's member hook-config
+	needsLibrary bool               // a DEB requires packages of libraries
+	units        map[string]bool    // of systemd, without ".service"
+	services     map[string]bool    // of Windows
+	components   map[component]bool // that services of Windows name
+}
+
+// A component is a program and one of the arguments with which a service runs it.
+type component struct{ program, argument string }
+
+func newKnown(c *comparison) known {
+	k := known{units: map[string]bool{}, services: map[string]bool{}, components: map[component]bool{}}
+	if !c.cross {
+		return k
+	}
+	for i, s := range []*Side{&c.a, &c.b} {
+		p := s.Package
+		for i := range p.Layout {
+			if m := unitPath.FindStringSubmatch(p.Layout[i].Path); m != nil {
+				k.units[m[1]] = true
+			}
+		}
+		for _, m := range p.Members {
+			switch m.Name {
+			case "hook":
+				sum, ok := digest(m.Body)
+				e, has := c.layout[i].Lookup(c.program[i] + "/bin/vpkg-hook")
+				k.ownHook = ok && has && e.SHA256 == sum
+			case "hook-config":
+				k.hookConfig = content(m.Body)
+			}
+		}
+		for _, r := range p.Relations {
+			k.needsLibrary = k.needsLibrary || s.Format == "deb" && kindOf(r) == packaging.Requires && strings.HasPrefix(r.Text, "lib")
+		}
+		if p.Windows == nil {
 			continue
 		}
-		sum, ok := digest(m.Body)
-		e, has := s.Package.Layout.Lookup(programFolder(s.Package) + "/bin/vpkg-hook")
-		return ok && has && e.SHA256 == sum
-	}
-	return false
-}
-
-// configures reports whether the configuration of a DEB's hook names an account.
-func configures(s *Side, user string) bool {
-	for _, m := range s.Package.Members {
-		if m.Name == "hook-config" {
-			return strings.Contains(content(m.Body), `"user": "`+user+`"`)
+		for _, x := range p.Windows.Services {
+			k.services[x.Name] = true
+			for _, a := range strings.Fields(strings.Join(x.Arguments, " ")) {
+				k.components[component{path.Base(x.Program), a}] = true
+			}
 		}
 	}
-	return false
-}
-
-// units lists the units of systemd in a package, without ".service".
-func units(s *Side) []string {
-	var names []string
-	for i := range s.Package.Layout {
-		if m := unitPath.FindStringSubmatch(s.Package.Layout[i].Path); m != nil {
-			names = append(names, m[1])
-		}
-	}
-	return names
-}
-
-func hasService(s *Side, unit string) bool {
-	return slices.ContainsFunc(s.Package.Windows.Services, func(s packaging.WindowsService) bool {
-		return s.Name == unit || s.Name == unit+"Svc"
-	})
+	return k
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // WriteText writes the report for a terminal: lines of plain text, the verdict and
@@ -20,6 +21,9 @@ func (r *Report) WriteText(w io.Writer) error {
 			s.f.Format, printable(s.f.Arch), printable(s.f.File), human(s.f.Packed), human(s.f.Installed), s.f.Entries)
 	}
 	b.WriteString("\n" + r.Verdict() + "\n")
+	for _, c := range r.Summary {
+		fmt.Fprintf(b, "  %4d %s\n", c.Count, strings.ToLower(c.Weight.Title()[:1])+c.Weight.Title()[1:])
+	}
 	for i := range r.Differences {
 		d := &r.Differences[i]
 		if i == 0 || d.Weight != r.Differences[i-1].Weight {
@@ -36,35 +40,29 @@ func (r *Report) WriteText(w io.Writer) error {
 		if i == 0 || d.Rule != r.Expected[i-1].Rule {
 			fmt.Fprintf(b, "  %s: %s\n", d.Rule, d.Reason)
 		}
-		fmt.Fprintf(b, "    %s\n", d.Line())
+		textLine(b, "    ", d)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// Verdict says in one sentence what was found: "3 differences: 1 data loss, 2
-// scripts; 40 expected".
+// Verdict says in a few words what was found: "3 differences; 40 expected".
 func (r *Report) Verdict() string {
-	expected := ""
+	v := "no differences"
+	switch n := len(r.Differences); {
+	case n == 1:
+		v = "1 difference"
+	case n > 1:
+		v = fmt.Sprintf("%d differences", n)
+	}
 	if n := len(r.Expected); n > 0 {
-		expected = fmt.Sprintf("; %d expected", n)
+		v += fmt.Sprintf("; %d expected", n)
 	}
-	if r.Equal {
-		return "no differences" + expected
-	}
-	var parts []string
-	for _, c := range r.Summary {
-		parts = append(parts, fmt.Sprintf("%d %s", c.Count, strings.ToLower(c.Weight.Title()[:1])+c.Weight.Title()[1:]))
-	}
-	word := "differences"
-	if len(r.Differences) == 1 {
-		word = "difference"
-	}
-	return fmt.Sprintf("%d %s: %s%s", len(r.Differences), word, strings.Join(parts, ", "), expected)
+	return v
 }
 
 func textDifference(b *strings.Builder, d *Difference) {
-	fmt.Fprintf(b, "  %s\n", d.Line())
+	textLine(b, "  ", d)
 	if d.Note != "" {
 		fmt.Fprintf(b, "      ! %s\n", printable(d.Note))
 	}
@@ -76,37 +74,78 @@ func textDifference(b *strings.Builder, d *Difference) {
 	}
 }
 
+// textLine writes a difference in one line, or in two or more where that would be
+// long.
+func textLine(b *strings.Builder, indent string, d *Difference) {
+	const width = 80
+	fits := func(s string) bool { return utf8.RuneCountInString(s) <= width }
+	if l := indent + d.Line(); fits(l) {
+		fmt.Fprintf(b, "%s\n", l)
+		return
+	}
+	fmt.Fprintf(b, "%s%s\n", indent, d.subject())
+	indent += "    "
+	if l := indent + d.rest(); fits(l) || d.A == "" || d.B == "" {
+		fmt.Fprintf(b, "%s\n", l)
+		return
+	}
+	if what := d.what(); what != "" {
+		fmt.Fprintf(b, "%s%s\n", indent, what)
+	}
+	fmt.Fprintf(b, "%s- %s\n%s+ %s\n", indent, printable(d.A), indent, printable(d.B))
+}
+
 // Line is the difference in one line, without its text.
-func (d *Difference) Line() string {
-	subject := printable(d.Subject)
-	if d.SubjectB != "" {
-		subject += " (B: " + printable(d.SubjectB) + ")"
-	}
-	if d.Kind != "file" && d.Kind != "package" && d.Kind != "relation" && !strings.HasPrefix(d.Subject, d.Kind) {
-		subject = d.Kind + " " + subject
-	}
-	value := printable(d.A) + " -> " + printable(d.B)
-	switch d.Attribute {
-	case "missing", "extra":
-		value = map[string]string{"missing": "only in A", "extra": "only in B"}[d.Attribute]
-		if s := d.A + d.B; s != "" {
-			value += ": " + printable(s)
-		}
-		if n := len(d.Below); n > 0 {
-			value += fmt.Sprintf(", and %d below it", n)
-		}
-		return subject + ": " + value
-	case "text":
-		plus, minus := d.changed()
-		return fmt.Sprintf("%s: text changed, %d lines less, %d more", subject, minus, plus)
-	}
-	if d.A == "" || d.B == "" {
+func (d *Difference) Line() string { return d.subject() + ": " + d.rest() }
+
+// rest is what follows the subject.
+func (d *Difference) rest() string {
+	value, between := "", " "
+	switch {
+	case d.Attribute == "missing" || d.Attribute == "extra":
+		value, between = printable(d.A+d.B), ": "
+	case d.A != "" || d.B != "":
 		value = orNone(printable(d.A)) + " -> " + orNone(printable(d.B))
 	}
-	if d.Kind == "package" || d.Kind == "relation" || d.Attribute == "value" {
-		return subject + ": " + value
+	what := d.what()
+	if value == "" || what == "" {
+		between = ""
 	}
-	return subject + ": " + d.Attribute + " " + value
+	return what + between + value
+}
+
+// subject names what differs.
+func (d *Difference) subject() string {
+	if d.SubjectB != "" {
+		return d.subjectA() + " (B: " + printable(d.SubjectB) + ")"
+	}
+	return d.subjectA()
+}
+
+func (d *Difference) subjectA() string {
+	switch d.Kind {
+	case "script", "service", "registry", "environment", "account", "control":
+		return d.Kind + " " + printable(d.Subject)
+	}
+	return printable(d.Subject)
+}
+
+// what says which attribute differs; "" where the subject tells.
+func (d *Difference) what() string {
+	switch {
+	case d.Attribute == "missing" || d.Attribute == "extra":
+		s := map[string]string{"missing": "only in A", "extra": "only in B"}[d.Attribute]
+		if n := len(d.Below); n > 0 {
+			s += fmt.Sprintf(", with %d in it", n)
+		}
+		return s
+	case d.Attribute == "text":
+		plus, minus := d.changed()
+		return fmt.Sprintf("text changed, +%d -%d lines", plus, minus)
+	case d.Kind == "package" || d.Kind == "relation" || d.Attribute == "value":
+		return ""
+	}
+	return d.Attribute
 }
 
 // changed counts the lines that B has more and less.
