@@ -32,8 +32,11 @@ packages='
 	cabextract        msi: unpacks cabinets
 	cpio              rpm: unpacking what rpm2cpio gives
 	dash              shell
+	debsig-verify     deb: signatures in packages
+	debsigs           deb: makes such signatures
 	debian-archive-keyring  install: roots of releases newer than this one
 	dpkg-dev          deb: dpkg-deb and friends
+	gnupg             sign, rpm, deb: keys, and signatures of rpmsign and debsigs
 	gcc               unit: the race detector
 	icoutils          msi: resources of programs
 	libc6-dev         unit: the race detector
@@ -46,7 +49,7 @@ packages='
 	osslsigncode      msi: signatures
 	p7zip-full        msi: unpacks packages
 	qemu-system-x86   vm: emulates a machine
-	rpm               rpm: rpmbuild, rpm2cpio, rpmkeys
+	rpm               rpm: rpmbuild, rpm2cpio, rpmkeys, rpmsign
 	rpmlint           install: the same for RPM
 	shellcheck        shell
 	systemd-container install: boots the roots
