@@ -36,7 +36,8 @@ func signCommand() *cobra.Command {
 		Long: `Sign packages with an OpenPGP key of RSA or Ed25519: an RPM in its signature header,
 a DEB in a member _gpgorigin, as debsigs does it, or with --detached in a file
 PKG.asc. What the packages carry stays as it is. A package that is signed already is
-refused, but for --replace. If something fails the older file stays.
+refused, but for --replace. If something fails the older file stays. rpm knows Ed25519
+since 4.17: take RSA for RHEL 9 and before.
 
 The key comes from a file, --key, with its passphrase in ` + passphraseVariable + `;
 or another program has it, --sign-command, which reads the 32 bytes of a SHA-256

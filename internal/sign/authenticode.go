@@ -2,10 +2,10 @@
 // Windows Installer packages, OpenPGP of RPM and Debian packages.
 //
 // [OpenPGP] signatures are packets of version 4, of RSA or Ed25519 and SHA-256, as
-// gpg 1.4, rpm 4.11 and later read them: RFC 4880 and RFC 9580, section 5.2.
+// gpg and rpm read them: RFC 4880 and RFC 9580, section 5.2.
 //
-// An Authenticode signature is a CMS message (PKCS #7, RFC 5652) over a structure that holds the
-// SHA-256 of the program: [Authenticode]. Time stamps are those of RFC 3161.
+// An Authenticode signature is a CMS message (PKCS #7, RFC 5652) over a structure that
+// holds the SHA-256 of the program: [Authenticode]. Time stamps are those of RFC 3161.
 // Catalogues, page hashes, several signatures of one file, RSA-PSS and what was
 // signed with SHA-1 are not supported.
 //

@@ -157,10 +157,13 @@ func readKeyRing(b []byte) (openpgp.EntityList, error) {
 	begin := []byte("-----BEGIN ")
 	if !isPEM(b) {
 		es, err := openpgp.ReadKeyRing(bytes.NewReader(b))
-		if err == nil && len(es) == 0 {
-			err = errors.New("it is empty")
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("it is no OpenPGP key: %w", err)
+		case len(es) == 0:
+			return nil, errors.New("it is empty")
 		}
-		return es, err
+		return es, nil
 	}
 	var all openpgp.EntityList
 	for at := bytes.Index(b, begin); at >= 0; {
@@ -174,7 +177,7 @@ func readKeyRing(b []byte) (openpgp.EntityList, error) {
 		}
 		es, err := openpgp.ReadKeyRing(block.Body)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("it is no OpenPGP key: %w", err)
 		}
 		all = append(all, es...)
 		next := bytes.Index(b[at+len(begin):], begin)

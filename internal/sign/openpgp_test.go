@@ -402,7 +402,7 @@ func TestOpenPGPCommand(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			k := signtest.New(t, "Card", signtest.Options{RSA: test.rsa})
 			dir := t.TempDir()
-			var key any = k.Entity.PrivateKey.PrivateKey
+			key := k.Entity.PrivateKey.PrivateKey
 			if e, ok := key.(*eddsa.PrivateKey); ok {
 				key = ed25519.NewKeyFromSeed(e.MarshalByteSecret())
 			}

@@ -120,8 +120,7 @@ func Keys(t testing.TB, ks ...*Key) *sign.Keys {
 func GPG(t testing.TB, programs []string, ks ...*Key) {
 	t.Helper()
 	Need(t, append([]string{"gpg", "gpgconf"}, programs...)...)
-	// The name of the agent's socket in it must not be long.
-	home, err := os.MkdirTemp("", "gpg")
+	home, err := os.MkdirTemp("", "gpg") //nolint:usetesting // its name must be short: the agent has a socket in it
 	if err != nil {
 		t.Fatal(err)
 	}
