@@ -72,6 +72,7 @@ func tables(p *packaging.Package, files []*packaging.Entry, facts []fileFact) (*
 		b.file(i, e, facts[i])
 	}
 	b.emptyFolders()
+	b.programFolders()
 	b.data()
 	b.services()
 	b.registry()
@@ -136,8 +137,22 @@ func (b *builder) emptyFolders() {
 		d := b.folder(e.Path)
 		c := b.component("", e.Path+"/", d, "", 0)
 		b.db.Add("CreateFolder", d, c)
-		const atRemoval = 2
-		b.db.Add("RemoveFile", key("d", e.Path), c, nil, d, atRemoval) // without a name: the folder, if it is empty
+		b.removeFolder(e.Path, c)
+	}
+}
+
+// removeFolder has a folder removed with the component, if it is empty then.
+func (b *builder) removeFolder(p, component string) {
+	const atRemoval = 2
+	b.db.Add("RemoveFile", key("x", p), component, nil, b.folder(p), atRemoval) // without the name of a file
+}
+
+// programFolders has the program folder and those above it removed. Windows Installer
+// takes away by itself only what it has made, and the hook makes them before.
+func (b *builder) programFolders() {
+	c := key("c", "registry|"+stateKey(b.p.Name)+"|InstallFolder")
+	for p := b.p.Windows.Program; !isStandard(p); p = path.Dir(p) {
+		b.removeFolder(p, c)
 	}
 }
 
