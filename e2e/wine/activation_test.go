@@ -4,6 +4,7 @@ package wine
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -133,7 +134,7 @@ func (h *host) awaitHeartbeat(t *testing.T, s *agenttest.Server) {
 	begin := time.Now()
 	eventually(t, "the agent sends a heartbeat", func() (any, bool) {
 		calls := s.Calls("/heartbeat")
-		return h.said(), slices.ContainsFunc(calls, func(c agenttest.Call) bool {
+		return fmt.Sprintf("%v\n%s", calls, h.said()), slices.ContainsFunc(calls, func(c agenttest.Call) bool {
 			return c.Time.After(begin) && c.Agent != "" && c.Status == 200
 		})
 	})

@@ -49,7 +49,7 @@ func newHost(t *testing.T) *host {
 	if err := clone(from, h.prefix); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { h.stop(t) })
+	h.start(t)
 	return h
 }
 
@@ -144,15 +144,8 @@ func (h *host) run(argv ...string) (string, error) {
 	defer out.Close()
 	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, fmt.Errorf("not within %v", patience))
 	defer cancel()
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd := h.command(ctx, argv...)
 	cmd.Stdout, cmd.Stderr = out, out
-	for _, v := range os.Environ() {
-		if name, _, _ := strings.Cut(v, "="); name != "DISPLAY" && !strings.HasPrefix(name, "WINE") {
-			cmd.Env = append(cmd.Env, v)
-		}
-	}
-	cmd.Env = append(cmd.Env, "HOME="+filepath.Dir(h.prefix), "WINEPREFIX="+h.prefix, "WINEARCH=win64",
-		"WINEDEBUG=-all", "WINEDLLOVERRIDES=mscoree,mshtml,winemenubuilder.exe=")
 	err = cmd.Run()
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
@@ -160,6 +153,35 @@ func (h *host) run(argv ...string) (string, error) {
 	b, rerr := os.ReadFile(out.Name())
 	return string(b), errors.Join(err, rerr)
 }
+
+func (h *host) command(ctx context.Context, argv ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); name != "DISPLAY" && !strings.HasPrefix(name, "WINE") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	cmd.Env = append(cmd.Env, "HOME="+filepath.Dir(h.prefix), "WINEPREFIX="+h.prefix, "WINEARCH=win64",
+		"WINEDEBUG=-all", "WINEDLLOVERRIDES=mscoree,mshtml,winemenubuilder.exe=")
+	return cmd
+}
+
+// start has somebody work on the host until the test ends: some seconds after the
+// last program that is no service, Wine ends services too.
+func (h *host) start(t *testing.T) {
+	t.Helper()
+	stay := h.command(context.Background(), "wine", h.program(), "stay")
+	if err := stay.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		h.stop(t)
+		_ = stay.Wait() // it was ended with the rest
+	})
+}
+
+// program is look. Z: is this machine's root.
+func (h *host) program() string { return "Z:" + filepath.Join(h.dir, "look.exe") }
 
 // stop ends everything that runs on the host.
 func (h *host) stop(t *testing.T) {
@@ -173,9 +195,7 @@ func (h *host) stop(t *testing.T) {
 // look has the program look tell something about the host, into found.
 func (h *host) look(t *testing.T, found any, args ...string) {
 	t.Helper()
-	// Z: is this machine's root.
-	argv := append([]string{"wine", "Z:" + filepath.Join(h.dir, "look.exe")}, args...)
-	out, err := h.run(argv...)
+	out, err := h.run(append([]string{"wine", h.program()}, args...)...)
 	if err != nil {
 		t.Fatalf("look %q: %v\n%s", args, err, out)
 	}

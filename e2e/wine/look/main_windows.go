@@ -5,6 +5,7 @@
 //	look services NAME...     what services are doing
 //	look values KEY           the values of a key below HKEY_LOCAL_MACHINE
 //	look keys KEY             the names of the keys in it
+//	look stay                 nothing, until it is ended
 package main
 
 import (
@@ -13,8 +14,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/windows"
 	"golang.org/x/sys/windows/registry"
@@ -30,6 +33,11 @@ func main() {
 }
 
 func run(args []string) error {
+	if slices.Equal(args, []string{"stay"}) {
+		for {
+			time.Sleep(time.Hour)
+		}
+	}
 	if len(args) < 2 {
 		return errors.New("want what to look at, and its name")
 	}
