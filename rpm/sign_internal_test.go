@@ -6,12 +6,14 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/vpkg/vpkg/internal/sign"
 	"github.com/vpkg/vpkg/internal/sign/signtest"
+	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/packagingtest"
 )
 
@@ -137,6 +139,36 @@ func TestSignaturesOfChanged(t *testing.T) {
 	err = Sign(t.Context(), bytes.NewReader(none), int64(len(none)), io.Discard, SignOptions{Key: k.Signer(t)})
 	if err == nil || !strings.Contains(err.Error(), "no digest of its payload") {
 		t.Errorf("without a digest of the payload: error %v", err)
+	}
+}
+
+// TestSignRPM6 signs packages of rpm 6.1, one with two signatures of rpmsign's.
+func TestSignRPM6(t *testing.T) {
+	k := signtest.New(t, "Maker", signtest.Options{})
+	keys := signtest.Keys(t, k)
+	for name, want := range map[string]string{
+		"zstd":    "",
+		"nofiles": "",
+		"signed":  "payload false unknown key, payload false unknown key",
+	} {
+		b, err := os.ReadFile("testdata/v6/" + name + ".rpm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := describe(t, b, keys); got != want {
+			t.Errorf("%s: signatures are %q, want %q", name, got, want)
+		}
+		var out bytes.Buffer
+		o := SignOptions{Key: k.Signer(t), Replace: name == "signed"}
+		if err := Sign(t.Context(), bytes.NewReader(b), int64(len(b)), &out, o); err != nil {
+			t.Fatal(err)
+		}
+		if got := describe(t, out.Bytes(), keys); got != "payload false good" || out.Len() != len(b) {
+			t.Errorf("%s: signed it has %q and %d bytes, want a good signature and %d", name, got, out.Len(), len(b))
+		}
+		if _, err := (Format{}).Read(t.Context(), bytes.NewReader(out.Bytes()), int64(out.Len()), packaging.Payload); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
