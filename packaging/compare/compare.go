@@ -106,8 +106,11 @@ type Difference struct {
 	// of it differs: "mode", "content", "text", …
 	Attribute string `json:"attribute"`
 
-	A string `json:"a,omitempty"` // the value in A
+	A string `json:"a,omitempty"` // the value in A; of "content" the SHA-256, "" if it is unknown
 	B string `json:"b,omitempty"`
+
+	SizeA *int64 `json:"sizeA,omitempty"` // of "content": bytes
+	SizeB *int64 `json:"sizeB,omitempty"`
 
 	Note  string   `json:"note,omitempty"`  // why it weighs what it does
 	Below []string `json:"below,omitempty"` // of a folder on one side only: what is in it
@@ -116,8 +119,7 @@ type Difference struct {
 	Rule   string `json:"rule,omitempty"`   // of an expected one: the rule that explains it
 	Reason string `json:"reason,omitempty"` // and why
 
-	a, b   *packaging.Entry    // of a file: what each side has, by its own path; nil for none
-	digest [2]packaging.Digest // of a control member
+	a, b *packaging.Entry // of a file: what each side has, by its own path; nil for none
 
 	relations [2]packaging.Relation // of a relation, what each side has
 }

@@ -122,17 +122,13 @@ func (c *comparison) file(ms []packaging.Mismatch) {
 		d.Attribute, d.A, d.B = m.Attribute, m.Want, m.Got
 		switch m.Attribute {
 		case "sha256": // together with the size
-			d.Attribute = "content"
-			d.A, d.B = contents(es[0]), contents(es[1])
-			if es[0].Size == es[1].Size {
-				d.Note = "of the same size"
-			}
+			d.content(es[0].Size, es[1].Size)
 		case "size":
 			if slices.ContainsFunc(ms, func(m packaging.Mismatch) bool { return m.Attribute == "sha256" }) {
 				continue
 			}
-			d.Attribute = "content"
-			d.A, d.B = contents(es[0]), contents(es[1])
+			d.A, d.B = "", ""
+			d.content(es[0].Size, es[1].Size)
 		}
 		d.Weight, d.Note = weigh(&d)
 		c.add(d)
@@ -271,12 +267,26 @@ func describe(e *packaging.Entry) string {
 	return fmt.Sprintf("file %04o %s, %s%s", packaging.UnixMode(e.Mode)&0o7777, owner, size(e.Size), kind)
 }
 
-// contents is a file's size and the beginning of its digest.
-func contents(e *packaging.Entry) string {
-	if e.SHA256.IsZero() {
-		return size(e.Size)
+// content makes d one of contents; A and B are their digests.
+func (d *Difference) content(a, b int64) {
+	d.Attribute, d.SizeA, d.SizeB = "content", &a, &b
+	if a == b {
+		d.Note = "of the same size"
 	}
-	return size(e.Size) + ", sha256 " + e.SHA256.String()[:12]
+}
+
+// values gives A and B as a reader wants them.
+func (d *Difference) values() (a, b string) {
+	if d.SizeA == nil || d.SizeB == nil {
+		return printable(d.A), printable(d.B)
+	}
+	contents := func(n int64, sum string) string {
+		if sum == "" {
+			return size(n)
+		}
+		return size(n) + ", sha256 " + sum[:min(12, len(sum))]
+	}
+	return contents(*d.SizeA, d.A), contents(*d.SizeB, d.B)
 }
 
 // size gives bytes with their digits in groups.

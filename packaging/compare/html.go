@@ -131,8 +131,9 @@ func newGroup(ds []Difference) htmlGroup {
 func newItem(d *Difference) htmlItem {
 	it := htmlItem{
 		Subject: d.subjectA(), SubjectB: printable(d.SubjectB), Attribute: d.Attribute,
-		A: printable(d.A), B: printable(d.B), Note: printable(d.Note), Open: len(d.Lines) <= openLines,
+		Note: printable(d.Note), Open: len(d.Lines) <= openLines,
 	}
+	it.A, it.B = d.values()
 	switch {
 	case d.Attribute == "missing" || d.Attribute == "extra" || d.Attribute == "text":
 		it.Attribute = d.what()

@@ -217,29 +217,28 @@ func (c *comparison) accounts() {
 func (c *comparison) members() {
 	name := func(m *packaging.Member) string { return m.Name }
 	pairs(c.a.Package.Members, c.b.Package.Members, name, func(a, b *packaging.Member) {
-		d := Difference{Weight: Content, Kind: "control", Subject: name(cmp.Or(a, b)), Attribute: "content"}
-		var text [2]string
-		for i, m := range []*packaging.Member{a, b} {
-			if m == nil {
-				continue
-			}
-			if m.Mode&0o111 != 0 {
+		d := Difference{Weight: Content, Kind: "control", Subject: name(cmp.Or(a, b))}
+		for _, m := range []*packaging.Member{a, b} {
+			if m != nil && m.Mode&0o111 != 0 {
 				d.Weight = Scripts // maintainer scripts run it
 			}
-			sum, ok := digest(m.Body)
-			d.digest[i] = sum
-			text[i] = fmt.Sprintf("%04o, %s", m.Mode, size(m.Size))
-			if ok {
-				text[i] += fmt.Sprintf(", sha256 %x", sum[:6])
-			}
 		}
+		text := func(m *packaging.Member) string { return fmt.Sprintf("%04o, %s", m.Mode, size(m.Size)) }
 		switch {
 		case b == nil:
-			c.add(oneSided(d, true, text[0]))
+			c.add(oneSided(d, true, text(a)))
+			return
 		case a == nil:
-			c.add(oneSided(d, false, text[1]))
-		case text[0] != text[1] || d.digest[0] != d.digest[1]:
-			d.A, d.B = text[0], text[1]
+			c.add(oneSided(d, false, text(b)))
+			return
+		}
+		if d.A, d.B = digest(a.Body).String(), digest(b.Body).String(); d.A != d.B || a.Size != b.Size {
+			d := d
+			d.content(a.Size, b.Size)
+			c.add(d)
+		}
+		if a.Mode != b.Mode {
+			d.Attribute, d.A, d.B = "mode", fmt.Sprintf("%04o", a.Mode), fmt.Sprintf("%04o", b.Mode)
 			c.add(d)
 		}
 	})
@@ -262,20 +261,21 @@ func content(b packaging.Body) string {
 	return string(all)
 }
 
-func digest(b packaging.Body) (sum packaging.Digest, ok bool) {
+// digest is that of a member; zero if it cannot be read.
+func digest(b packaging.Body) packaging.Digest {
 	if b == nil {
-		return sum, false
+		return packaging.Digest{}
 	}
 	r, err := b.Open()
 	if err != nil {
-		return sum, false
+		return packaging.Digest{}
 	}
 	defer r.Close()
 	h := sha256.New()
 	if _, err := io.Copy(h, r); err != nil {
-		return sum, false
+		return packaging.Digest{}
 	}
-	return packaging.Digest(h.Sum(nil)), true
+	return packaging.Digest(h.Sum(nil))
 }
 
 // texts compares what the formats gave as text of their own.

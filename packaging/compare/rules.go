@@ -415,9 +415,8 @@ func newKnown(c *comparison) known {
 		for _, m := range p.Members {
 			switch m.Name {
 			case "hook":
-				sum, ok := digest(m.Body)
 				e, has := c.layout[i].Lookup(c.program[i] + "/bin/vpkg-hook")
-				k.ownHook = ok && has && e.SHA256 == sum
+				k.ownHook = has && !e.SHA256.IsZero() && e.SHA256 == digest(m.Body)
 			case "hook-config":
 				k.hookConfig = content(m.Body)
 			}
@@ -430,7 +429,7 @@ func newKnown(c *comparison) known {
 		}
 		for _, x := range p.Windows.Services {
 			k.services[x.Name] = true
-			for _, a := range strings.Fields(strings.Join(x.Arguments, " ")) {
+			for a := range strings.FieldsSeq(strings.Join(x.Arguments, " ")) {
 				k.components[component{path.Base(x.Program), a}] = true
 			}
 		}

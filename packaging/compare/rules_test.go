@@ -289,7 +289,7 @@ func TestRules(t *testing.T) {
 			{"one more line", func(a, _ *packaging.Package) { addLine(a, packaging.PostTrans, "touch /etc/agent") }, compare.Scripts, "post-trans"},
 		}},
 		{"control-hook", "deb", []string{"hook", "hook-config"}, []keeps{
-			{"another program", func(_, b *packaging.Package) { b.Members[0].Body = packagingtest.Bytes("another") }, compare.Scripts, "hook"},
+			{"another program", func(_, b *packaging.Package) { b.Members[0].Body = packagingtest.Bytes("another hook..") }, compare.Scripts, "hook"},
 			{"another member", func(_, b *packaging.Package) { b.Members[1].Name = "templates" }, compare.Content, "templates"},
 		}},
 		{"accounts", "deb", []string{"user agent"}, []keeps{

@@ -85,14 +85,15 @@ func textLine(b *strings.Builder, indent string, d *Difference) {
 	}
 	fmt.Fprintf(b, "%s%s\n", indent, d.subject())
 	indent += "    "
-	if l := indent + d.rest(); fits(l) || d.A == "" || d.B == "" {
+	if l := indent + d.rest(); fits(l) || d.Attribute == "missing" || d.Attribute == "extra" || d.A == "" && d.B == "" {
 		fmt.Fprintf(b, "%s\n", l)
 		return
 	}
 	if what := d.what(); what != "" {
 		fmt.Fprintf(b, "%s%s\n", indent, what)
 	}
-	fmt.Fprintf(b, "%s- %s\n%s+ %s\n", indent, printable(d.A), indent, printable(d.B))
+	x, y := d.values()
+	fmt.Fprintf(b, "%s- %s\n%s+ %s\n", indent, orNone(x), indent, orNone(y))
 }
 
 // Line is the difference in one line, without its text.
@@ -101,11 +102,11 @@ func (d *Difference) Line() string { return d.subject() + ": " + d.rest() }
 // rest is what follows the subject.
 func (d *Difference) rest() string {
 	value, between := "", " "
-	switch {
+	switch x, y := d.values(); {
 	case d.Attribute == "missing" || d.Attribute == "extra":
-		value, between = printable(d.A+d.B), ": "
-	case d.A != "" || d.B != "":
-		value = orNone(printable(d.A)) + " -> " + orNone(printable(d.B))
+		value, between = x+y, ": "
+	case x != "" || y != "":
+		value = orNone(x) + " -> " + orNone(y)
 	}
 	what := d.what()
 	if value == "" || what == "" {
