@@ -492,6 +492,7 @@ var faults = []fault{
 		set(db, "Media", "1", "LastSequence", 65536)
 	}},
 	{"VPKG09", "as the user", "CustomAction.HookRemove.Type", cell("CustomAction", "HookRemove", "Type", 0x442)},
+	{"VPKG10", "restart", "MsiServiceConfigFailureActions.s_agent.Actions", cell("MsiServiceConfigFailureActions", "s_agent", "Actions", "0[~]1[~]0")},
 }
 
 // make32 makes a package of 32 bits of the base.

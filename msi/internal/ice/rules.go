@@ -77,4 +77,5 @@ var rules = []Rule{
 	{"VPKG07", Error, "A service runs the key path of its component, and is configured by the same component.", "Make the program the key path, and use its component in all rows about the service.", checkServices},
 	{"VPKG08", Error, "Media, File and the cabinets agree.", "Write the cabinets and the tables from the same list of files.", checkCabinets},
 	{"VPKG09", Error, "Deferred actions of a package for the machine run as the system.", "Add 0x800 to the action's type.", checkPrivileges},
+	{"VPKG10", Error, "Windows Installer is not asked to have services restarted that fail.", "Leave MsiServiceConfigFailureActions without the action 1, and run sc.exe for it: Windows Installer is denied it, and the installation fails with 1939.", checkFailureActions},
 }

@@ -68,7 +68,7 @@ func base() (*msidb.Database, Contents) {
 	db.Add("ServiceInstall", "s_agent", "ExampleAgent", "Example Agent", 0x10, 2, 0x8001, nil, "Tcpip[~][~]", nil, nil, `--data "[DATAFOLDER]."`, "c_agent", nil)
 	db.Add("ServiceControl", "s_agent", "ExampleAgent", 0xa3, nil, 1, "c_agent")
 	db.Add("MsiServiceConfig", "s_agent", "ExampleAgent", 5, 3, "1", "c_agent")
-	db.Add("MsiServiceConfigFailureActions", "s_agent", "ExampleAgent", 5, 86400, nil, nil, "1[~]1[~]0", "1000[~]1000[~]0", "c_agent")
+	db.Add("MsiServiceConfigFailureActions", "s_agent", "ExampleAgent", 5, 86400, nil, nil, "0[~]0[~]0", "1000[~]1000[~]0", "c_agent")
 	db.Add("Registry", "r_version", 2, `Software\Example`, "Version", "#21", "c_agent")
 	db.Add("Environment", "e_path", "=-*PATH", "[~];[INSTALLFOLDER]", "c_agent")
 	db.Add("Upgrade", upgradeCode, "0.0.0", "2.1.0", nil, 0x101, nil, "OLDVERSIONFOUND")

@@ -163,6 +163,17 @@ func checkICE102(c *checker) {
 	}
 }
 
+// checkFailureActions finds what fails on every Windows. Microsoft's page
+// "MsiConfigureServices Action" says no more than that it does not work as expected.
+func checkFailureActions(c *checker) {
+	const restartService = "1" // SC_ACTION_RESTART
+	for r := range c.db.Rows("MsiServiceConfigFailureActions") {
+		if slices.Contains(strings.Split(r.Text("Actions"), "[~]"), restartService) {
+			c.error(r.Key()+".Actions", "%q restarts the service, which Windows Installer is denied", r.Text("Actions"))
+		}
+	}
+}
+
 // numbers counts those of a list with [~] between.
 func numbers(s string) (int, bool) {
 	if s == "" {
