@@ -2,7 +2,10 @@
 
 package wine
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestUpgrade brings a higher version and a higher build of the same version: data
 // stays, there is one product, and its services run the new program. Then older
@@ -46,6 +49,28 @@ func TestUpgrade(t *testing.T) {
 			h.checkRemoved(t, program)
 			h.checkData(t)
 		})
+	}
+}
+
+// TestReplaced removes a product in the way in which Windows removes the old version
+// in an upgrade: it says so by a property, which Wine's own upgrades lack. The
+// product's hook takes no leave, and the installer stops the services.
+func TestReplaced(t *testing.T) {
+	h := newHost(t)
+	pkg := h.bring(t, h.built(oldVersion))
+	h.want(t, 0, "/i", pkg)
+	h.checkInstalled(t, oldVersion, program, data)
+	h.write(t, data+`\etc\mine`, "kept")
+	hooked, installed := h.read(t, logFile), h.read(t, stateFolder+`\installed.json`)
+
+	h.want(t, 0, "/x", pkg, "REMOVEDATA=1", "UPGRADINGPRODUCTCODE={11111111-2222-3333-4444-555555555555}")
+	h.checkRemoved(t, program)
+	h.checkData(t)
+	if got := h.read(t, logFile); got != hooked {
+		t.Errorf("the hook was called:\n%s", strings.TrimPrefix(got, hooked))
+	}
+	if got := h.read(t, stateFolder+`\installed.json`); got != installed {
+		t.Errorf("the installed state has become\n%s", got)
 	}
 }
 
