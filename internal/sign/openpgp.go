@@ -189,6 +189,19 @@ func readKeyRing(b []byte) (openpgp.EntityList, error) {
 	return all, nil
 }
 
+// minBits is how long a key of RSA or DSA has to be: NIST SP 800-131A allows no less
+// since 2014.
+const minBits = 2048
+
+// hasModulus says whether a key is as strong as its bits are many.
+func hasModulus(k *packet.PublicKey) bool {
+	switch k.PubKeyAlgo {
+	case packet.PubKeyAlgoRSA, packet.PubKeyAlgoRSASignOnly, packet.PubKeyAlgoDSA:
+		return true
+	}
+	return false
+}
+
 // newOpenPGP checks that a key is of a kind that package managers know.
 func newOpenPGP(k openpgp.Key) (*OpenPGP, error) {
 	public := k.PublicKey
@@ -197,6 +210,9 @@ func newOpenPGP(k openpgp.Key) (*OpenPGP, error) {
 	}
 	switch public.PubKeyAlgo {
 	case packet.PubKeyAlgoRSA, packet.PubKeyAlgoRSASignOnly:
+		if n, err := public.BitLength(); err != nil || n < minBits {
+			return nil, fmt.Errorf("it has %d bits, want %d at least", n, minBits)
+		}
 	case packet.PubKeyAlgoEdDSA:
 		if c, err := public.Curve(); err != nil || c != packet.Curve25519 {
 			return nil, errors.New("it is of EdDSA with another curve than Ed25519")

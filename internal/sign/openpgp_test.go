@@ -182,6 +182,7 @@ func TestLoadOpenPGP(t *testing.T) {
 		{"wrong passphrase", encrypted.Secret, "open barley", "its passphrase is another", nil},
 		{"ended", ended.Secret, "", "it has ended on 2020-01-02", nil},
 		{"revoked", revoked.Secret, "", "it is revoked", nil},
+		{"short", signtest.New(t, "Short", signtest.Options{RSA: true, Bits: 1024}).Secret, "", "it has 1024 bits, want 2048 at least", nil},
 		{"public", k.Public, "", "public keys only", nil},
 		{"two", file("two", two), "", "it has 2 keys, want one", nil},
 		{"for Windows", file("pkcs8", pkcs8), "", `it has a "PRIVATE KEY", want an OpenPGP key`, nil},
@@ -213,6 +214,7 @@ func TestVerifyKeys(t *testing.T) {
 	ended := signtest.New(t, "Ended", signtest.Options{Lifetime: 24 * time.Hour})
 	revoked := signtest.New(t, "Revoked", signtest.Options{Revoked: true})
 	k := signtest.New(t, "Maker", signtest.Options{})
+	short := signtest.New(t, "Short", signtest.Options{RSA: true, Bits: 1024})
 	second := uint32(1)
 	for _, test := range []struct {
 		name string
@@ -228,6 +230,8 @@ func TestVerifyKeys(t *testing.T) {
 		{"revoked", revoked, packet.Signature{CreationTime: made.Add(time.Minute)}, sign.Bad, "its key is revoked"},
 		{"for a second", k, packet.Signature{CreationTime: made, SigLifetimeSecs: &second}, sign.Expired, "its time is over"},
 		{"SHA-512", k, packet.Signature{CreationTime: made, Hash: crypto.SHA512}, sign.Good, ""},
+		{"short key", short, packet.Signature{CreationTime: made}, sign.Weak, "its key has 1024 bits"},
+		{"note", k, packet.Signature{CreationTime: made, Notations: []*packet.Notation{{Name: "a@example.org", IsCritical: true}}}, sign.Unsupported, "it has a note that must be understood, and is not"},
 		{"of text", k, packet.Signature{CreationTime: made, SigType: packet.SigTypeText}, sign.Unsupported, "it is of type 0x1, not of a document"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

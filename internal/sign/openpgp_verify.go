@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +26,7 @@ const (
 	Good        Status = "good"        // made by a known key, and nothing was changed since
 	Bad         Status = "bad"         // of something else, or made by a key that must not
 	Expired     Status = "expired"     // right, but its time or that of its key is over
-	Weak        Status = "weak"        // right, but with a digest that can be forged
+	Weak        Status = "weak"        // right, but with a digest or a key that can be forged
 	UnknownKey  Status = "unknown key" // cannot be checked: there is no such key
 	Unsupported Status = "unsupported" // of a kind that cannot be checked
 )
@@ -154,6 +155,10 @@ func (k *Keys) check(ctx context.Context, p *packet.OpaquePacket, data func() io
 		s.Reason = fmt.Sprintf("it is of type %#x, not of a document", int(sig.SigType))
 		return s, nil
 	}
+	if slices.ContainsFunc(sig.Notations, func(n *packet.Notation) bool { return n.IsCritical }) {
+		s.Reason = "it has a note that must be understood, and is not"
+		return s, nil
+	}
 	if sig.IssuerKeyId == nil {
 		s.Reason = "it does not say by which key it was made"
 		return s, nil
@@ -225,11 +230,14 @@ func judge(k openpgp.Key, sig *packet.Signature) (Status, string) {
 			return Expired, "its key has ended on " + end.Format(time.DateOnly)
 		}
 	}
+	bits, err := k.PublicKey.BitLength()
 	switch {
 	case sig.SigExpired(now):
 		return Expired, "its time is over"
 	case sig.Hash == crypto.SHA1:
 		return Weak, "SHA-1 can be forged"
+	case err == nil && hasModulus(k.PublicKey) && bits < minBits:
+		return Weak, fmt.Sprintf("its key has %d bits", bits)
 	}
 	return Good, ""
 }

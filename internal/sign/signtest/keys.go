@@ -3,6 +3,7 @@ package signtest
 
 import (
 	"bytes"
+	"cmp"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 // 1 January 2020 and does not end.
 type Options struct {
 	RSA        bool
+	Bits       int           // of a key of RSA; 0 means 2048
 	Created    time.Time     // zero means 1 January 2020
 	Lifetime   time.Duration // in seconds; 0 means without end
 	Passphrase string        // empty means that it is not encrypted
@@ -49,7 +51,7 @@ func New(t testing.TB, name string, o Options) *Key {
 		KeyLifetimeSecs: uint32(o.Lifetime / time.Second),
 	}
 	if o.RSA {
-		c.Algorithm, c.RSABits = packet.PubKeyAlgoRSA, 2048
+		c.Algorithm, c.RSABits = packet.PubKeyAlgoRSA, cmp.Or(o.Bits, 2048)
 	}
 	e, err := openpgp.NewEntity(name, "", strings.ToLower(name)+"@example.org", c)
 	if err == nil && o.Subkey {
