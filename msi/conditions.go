@@ -62,6 +62,8 @@ func (b *builder) conditions() {
 	p := b.p
 	add := func(condition, text string) { b.db.Add("LaunchCondition", condition, text) }
 	add("Installed OR Privileged", "[ProductName] must be installed by an administrator.")
+	// An upgrade would not find what is one user's, and both would have the same services.
+	add("Installed OR ALLUSERS = 1", "[ProductName] is installed for the machine: ALLUSERS must be 1.")
 	// VersionNT and the like say 603 of every later Windows; this value came with 10.
 	add(`Installed OR WINDOWSMAJOR >= "#10"`, "[ProductName] needs Windows 10, Windows Server 2016 or later.")
 	add("Installed OR VersionNT64", "[ProductName] needs a 64-bit Windows.")
