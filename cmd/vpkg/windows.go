@@ -19,7 +19,7 @@ import (
 )
 
 // passphraseVariable has the passphrase of a key: a command line would show it.
-const passphraseVariable = "VPKG_SIGN_PASSPHRASE"
+const passphraseVariable = "VPKG_SIGN_PASSPHRASE" //nolint:gosec // the name of a variable, not a passphrase
 
 // signOptions are the flags that say with what Windows packages are signed.
 type signOptions struct {
