@@ -159,7 +159,7 @@ func weigh(d *Difference) (Weight, string) {
 			return DataLoss, "an upgrade to B may overwrite local changes"
 		}
 	}
-	return Content, d.Note
+	return Content, ""
 }
 
 // special names the dangerous bits that just one of the two has; a side without
@@ -270,9 +270,6 @@ func describe(e *packaging.Entry) string {
 // content makes d one of contents; A and B are their digests.
 func (d *Difference) content(a, b int64) {
 	d.Attribute, d.SizeA, d.SizeB = "content", &a, &b
-	if a == b {
-		d.Note = "of the same size"
-	}
 }
 
 // values gives A and B as a reader wants them.
