@@ -78,8 +78,17 @@ func Sign(ctx context.Context, r io.ReaderAt, size int64, w io.Writer, o SignOpt
 	if o.Date.IsZero() {
 		o.Date = unixTime(main.int(tagBuildTime))
 	}
-	both := sha256.New()
-	if err := f.sumPayload(ctx, both); err != nil {
+	// Header and payload together, where that is signed.
+	var both hash.Hash
+	also := io.Discard
+	if v6 := main.int(tagRPMFormat) >= 6; !v6 && (o.Legacy || !main.has(tagPayloadDigest)) {
+		both = sha256.New()
+		also = both
+	}
+	if main.err != nil {
+		return main.err
+	}
+	if err := f.sumPayload(ctx, also); err != nil {
 		return err
 	}
 	signed, err := f.sign(ctx, both, o)
@@ -101,7 +110,8 @@ func Sign(ctx context.Context, r io.ReaderAt, size int64, w io.Writer, o SignOpt
 	return err
 }
 
-// sign gives the entries with signatures; both has had header and payload.
+// sign gives the entries with signatures; both has had header and payload, or is nil
+// where there is to be none of both.
 func (f *file) sign(ctx context.Context, both hash.Hash, o SignOptions) (header, error) {
 	main := fields{h: f.main}
 	headerTag, bothTag := sigDSA, sigGPG
@@ -120,7 +130,7 @@ func (f *file) sign(ctx context.Context, both hash.Hash, o SignOptions) (header,
 		return h, main.err
 	}
 	h.addBytes(headerTag, b)
-	if o.Legacy || !main.has(tagPayloadDigest) {
+	if both != nil {
 		if b, err = o.Key.Sign(ctx, both, o.Date); err != nil {
 			return nil, err
 		}
@@ -130,8 +140,8 @@ func (f *file) sign(ctx context.Context, both hash.Hash, o SignOptions) (header,
 }
 
 // sumPayload checks the digest of the compressed payload, or where there is none the
-// MD5 sum of header and payload, and writes both to sum.
-func (f *file) sumPayload(ctx context.Context, sum hash.Hash) error {
+// MD5 sum of header and payload, and writes both to also.
+func (f *file) sumPayload(ctx context.Context, also io.Writer) error {
 	main, sig := fields{h: f.main}, fields{h: f.signature}
 	var h hash.Hash
 	t, want := tagPayloadDigest, main.string(tagPayloadDigest)
@@ -154,9 +164,11 @@ func (f *file) sumPayload(ctx context.Context, sum hash.Hash) error {
 	if err := errors.Join(main.err, sig.err); err != nil {
 		return err
 	}
-	sum.Write(f.main.raw)
+	if _, err := also.Write(f.main.raw); err != nil {
+		return err
+	}
 	payload := io.NewSectionReader(f.r, f.main.end(), f.size-f.main.end())
-	if _, err := io.Copy(io.MultiWriter(h, sum), contextReader{ctx, payload}); err != nil {
+	if _, err := io.Copy(io.MultiWriter(h, also), contextReader{ctx, payload}); err != nil {
 		return err
 	}
 	if got := hex.EncodeToString(h.Sum(nil)); !strings.EqualFold(got, want) {
