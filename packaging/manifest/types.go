@@ -321,9 +321,6 @@ type Windows struct {
 	// The data folder, below /ProgramData. The property DATAFOLDER puts it elsewhere.
 	// It stays when the product is removed, unless REMOVEDATA=1 is given.
 	Data string `yaml:"data,omitempty"`
-	// Who may use the data folder, as an access list in SDDL; without one the system
-	// and administrators: D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA).
-	DataAccess string `yaml:"data_access,omitempty"`
 	// Folders in the data folder that the hook makes.
 	Folders []string `yaml:"folders,omitempty"`
 	// The product's files as a whole. --payload takes its place. Modes, owners and

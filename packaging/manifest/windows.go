@@ -21,7 +21,7 @@ import (
 // about Windows.
 var ErrNoWindows = errors.New("the manifest has no windows")
 
-// dataAccess is the access list of a data folder whose manifest names none: the
+// dataAccess is the access list of a data folder, which the hook gives it too: the
 // system and administrators, and nobody who can use the folder above it.
 const dataAccess = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
 
@@ -31,7 +31,6 @@ var (
 	windowsPathRE    = regexp.MustCompile(`^(/[A-Za-z0-9][A-Za-z0-9 ()._+-]*)+$`) // it stands in command lines, in quotes
 	windowsAccountRE = regexp.MustCompile(`^(LocalSystem|[^\\/\[\]\r\n]+\\[^\\/\[\]\r\n]+)$`)
 	variableRE       = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_()]*$`)
-	sddlRE           = regexp.MustCompile(`^[OGDS]:[A-Za-z0-9;:()-]+$`)
 )
 
 // windows checks what the manifest says about Windows.
@@ -118,7 +117,6 @@ func (c *checker) windowsFolders() {
 		}
 		c.matches(at, f, windowsPathRE, want)
 	}
-	c.matches("windows.data_access", w.DataAccess, sddlRE, "an access list in SDDL, such as "+dataAccess)
 }
 
 func (c *checker) windowsServices() {
@@ -225,7 +223,7 @@ func (m *Manifest) windowsPackage(in installed) (*packaging.Windows, error) {
 	hook, _ := in.layout.Lookup(w.Program + hookPath + ".exe")
 	p := &packaging.Windows{
 		ProductName: w.ProductName, UpgradeCode: w.UpgradeCode, Program: w.Program, Data: w.Data,
-		DataAccess: cmp.Or(w.DataAccess, dataAccess), Hook: hook.Body, HookSize: hook.Size,
+		DataAccess: dataAccess, Hook: hook.Body, HookSize: hook.Size,
 		HelpLink: w.Help, UpdateLink: w.Update, Record: in.record,
 	}
 	var errs []error
