@@ -103,11 +103,18 @@ func relationKind(r packaging.Relation) packaging.RelationKind {
 	return r.Kind
 }
 
+// What is read of a control file, so that it costs no more memory than it should.
+const (
+	maxFields    = 1000   // some 30 have a meaning
+	maxRelations = 65_536 // together
+)
+
 // parseParagraph reads the one paragraph of a control file. Lines after a
 // field's first are joined by new lines, without the space before them, and "."
 // is an empty line.
 func parseParagraph(text string) ([]packaging.Field, error) {
 	var fields []packaging.Field
+	var values [][]string // the lines of each field
 	seen := map[string]bool{}
 	for i, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
 		line = strings.TrimRight(line, " \t\r")
@@ -127,7 +134,7 @@ func parseParagraph(text string) ([]packaging.Field, error) {
 			if line == "." {
 				line = ""
 			}
-			fields[len(fields)-1].Value += "\n" + line
+			values[len(values)-1] = append(values[len(values)-1], line)
 		default:
 			name, value, ok := strings.Cut(line, ":")
 			if !ok || !fieldNameRE.MatchString(name) {
@@ -138,8 +145,15 @@ func parseParagraph(text string) ([]packaging.Field, error) {
 				return nil, bad("field %s stands there twice", name)
 			}
 			seen[key] = true
-			fields = append(fields, packaging.Field{Name: name, Value: strings.TrimLeft(value, " \t")})
+			if len(fields) >= maxFields {
+				return nil, bad("control has more than %d fields", maxFields)
+			}
+			fields = append(fields, packaging.Field{Name: name})
+			values = append(values, []string{strings.TrimLeft(value, " \t")})
 		}
+	}
+	for i := range fields {
+		fields[i].Value = strings.Join(values[i], "\n")
 	}
 	return fields, nil
 }
@@ -190,6 +204,9 @@ func set(p *packaging.Package, field, value string) error {
 	default:
 		for _, r := range relations {
 			if r.field == field {
+				if len(p.Relations)+strings.Count(value, ",") >= maxRelations {
+					return fmt.Errorf("package has more than %d relations", maxRelations)
+				}
 				p.Relations = appendRelations(p.Relations, r.kind, value)
 			}
 		}

@@ -19,9 +19,11 @@ import (
 // What Read takes, so that a hostile file can cost time but not memory.
 const (
 	maxArchive        = 100       // members of the ar archive
-	maxControl        = 64 << 20  // bytes of the control archive, hooks included
+	maxControl        = 16 << 20  // bytes of the control archive without md5sums, hooks included
+	maxText           = 1 << 20   // bytes of the members that become many values, such as control
+	maxSums           = 16 << 20  // bytes of md5sums, enough for 150,000 files with long names
 	maxControlEntries = 1000      // members of the control archive
-	maxEntries        = 1_000_000 // entries of the payload
+	maxEntries        = 1_000_000 // entries of the payload, some 500 bytes each in memory
 	maxNames          = 128 << 20 // bytes of their names and targets together
 	maxTail           = 1 << 20   // bytes after the end of a tar archive, which are padding
 )
@@ -267,17 +269,33 @@ func (t *tarReader) controlMembers() ([]controlMember, error) {
 			return nil, t.bad(fmt.Errorf("control archive: %q is not a file at its top", h.Name))
 		case seen[name]:
 			return nil, t.bad(fmt.Errorf("control archive: %s is there twice", name))
-		case h.Size > left:
+		case h.Size > left && name != "md5sums":
 			return nil, t.bad(fmt.Errorf("control archive has more than %d bytes", int64(maxControl)))
+		case h.Size > maxSize(name):
+			return nil, t.bad(fmt.Errorf("control archive: %s has %d bytes, want at most %d", name, h.Size, maxSize(name)))
 		}
 		seen[name] = true
-		left -= h.Size
-		content, err := io.ReadAll(t.tar) // no more than h.Size
-		if err != nil {
+		if name != "md5sums" {
+			left -= h.Size
+		}
+		var content strings.Builder
+		content.Grow(int(h.Size))
+		if _, err := io.Copy(&content, t.tar); err != nil { // no more than h.Size
 			return nil, t.bad(err)
 		}
-		members = append(members, controlMember{name, uint32(h.Mode & 0o777), string(content)})
+		members = append(members, controlMember{name, uint32(h.Mode & 0o777), content.String()})
 	}
+}
+
+// maxSize is the most bytes that a member of the control archive may have.
+func maxSize(name string) int64 {
+	switch name {
+	case "control", "conffiles", "triggers":
+		return maxText
+	case "md5sums":
+		return maxSums
+	}
+	return maxControl
 }
 
 // interpret fills p with what the members say.

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -113,6 +114,14 @@ func pack(t testing.TB, name string, b []byte) []byte {
 	return out
 }
 
+func manyFields() string {
+	var b strings.Builder
+	for i := range maxFields {
+		fmt.Fprintf(&b, "X%d: 1\n", i)
+	}
+	return b.String()
+}
+
 func read(b []byte) (*packaging.Package, error) {
 	return Format{}.Read(context.Background(), bytes.NewReader(b), int64(len(b)), packaging.Payload)
 }
@@ -191,7 +200,9 @@ func TestReadErrors(t *testing.T) {
 		{"control in a folder", foreign{control: []tar.Header{{Name: "a/control"}}}, "not a file at its top"},
 		{"control is a link", foreign{control: []tar.Header{{Name: "control", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}}}, "not a file at its top"},
 		{"many members", foreign{control: many}, "more than 1000 entries"},
-		{"large member", foreign{control: []tar.Header{{Name: "control"}, {Name: "x"}}, content: map[string]string{"x": strings.Repeat("x", maxControl)}}, "more than 67108864 bytes"},
+		{"large member", foreign{control: []tar.Header{{Name: "control"}, {Name: "x"}}, content: map[string]string{"x": strings.Repeat("x", maxControl)}}, "more than 16777216 bytes"},
+		{"large control", foreign{content: map[string]string{"control": minimalControl + strings.Repeat(" x\n", 400_000)}}, "control has 1200040 bytes, want at most 1048576"},
+		{"many fields", foreign{content: map[string]string{"control": minimalControl + manyFields()}}, "more than 1000 fields"},
 		{"bad control", controlWith("control", "nonsense"), "there twice"},
 		{"control without fields", foreign{content: map[string]string{"control": ""}}, "no field Package"},
 		{"bad sum", controlWith("md5sums", "xyz  a\n"), "md5sums, line 1"},

@@ -99,10 +99,12 @@ type dataReader struct {
 	date     time.Time // the package's
 	files    controlFiles
 	layout   packaging.Layout
-	byPath   map[string]int      // index in layout
-	sums     map[string][16]byte // MD5 by path
-	implicit map[string]bool     // paths of folders that only dpkg needs
-	names    int                 // bytes of names and targets
+	byPath   map[string]int    // index in layout
+	hasSums  bool              // the package has md5sums; those that were compared are taken out of files
+	sums     [][16]byte        // MD5 of the content by index in layout, if hasSums
+	accounts map[string]string // names of users and groups, so that each is in memory once
+	implicit map[string]bool   // paths of folders that only dpkg needs
+	names    int               // bytes of names and targets
 	buffer   []byte
 	give     func(e *packaging.Entry, body io.Reader) error // gets every entry
 	refused  error                                          // what give returned
@@ -118,7 +120,7 @@ func readData(ctx context.Context, m tarMember, date time.Time, files controlFil
 	defer t.plain.Close()
 	d := &dataReader{
 		t: t, date: date, files: files,
-		byPath: map[string]int{}, sums: map[string][16]byte{}, implicit: map[string]bool{},
+		hasSums: len(files.md5s) > 0, byPath: map[string]int{}, implicit: map[string]bool{}, accounts: map[string]string{},
 		buffer: make([]byte, 128<<10), give: give,
 	}
 	for {
@@ -156,8 +158,8 @@ func (d *dataReader) entry(h *tar.Header, name string) error {
 	e := packaging.Entry{
 		Path:  "/" + name,
 		Mode:  packaging.FileMode(uint32(h.Mode & 0o7777)),
-		Owner: accountName(h.Uname, h.Uid),
-		Group: accountName(h.Gname, h.Gid),
+		Owner: d.account(h.Uname, h.Uid),
+		Group: d.account(h.Gname, h.Gid),
 	}
 	if !h.ModTime.Equal(d.date) {
 		e.ModTime = h.ModTime
@@ -174,15 +176,27 @@ func (d *dataReader) entry(h *tar.Header, name string) error {
 	if e.Mode == implicitMode && !strings.HasSuffix(h.Name, "/") && e.Owner == "root" && e.Group == "root" {
 		d.implicit[e.Path] = true
 	}
+	var sum [16]byte
 	if e.HasBody() {
-		if err := d.body(&e, h.Size); err != nil {
+		if err := d.body(&e, h.Size, &sum); err != nil {
 			return err
 		}
-	} else if err := d.hand(&e, nil); err != nil {
-		return err
+	} else {
+		if e.HardLink != "" && d.hasSums {
+			sum = d.sums[d.byPath[e.HardLink]]
+			if err := d.checkSum(e.Path, sum); err != nil {
+				return err
+			}
+		}
+		if err := d.hand(&e, nil); err != nil {
+			return err
+		}
 	}
 	d.byPath[e.Path] = len(d.layout)
 	d.layout = append(d.layout, e)
+	if d.hasSums {
+		d.sums = append(d.sums, sum)
+	}
 	return nil
 }
 
@@ -190,6 +204,18 @@ func (d *dataReader) entry(h *tar.Header, name string) error {
 func (d *dataReader) hand(e *packaging.Entry, body io.Reader) error {
 	d.refused = d.give(e, body)
 	return d.refused
+}
+
+// account gives the name of a user or group.
+func (d *dataReader) account(name string, id int) string {
+	name = accountName(name, id)
+	if known, ok := d.accounts[name]; ok {
+		return known
+	}
+	if len(d.accounts) < 1000 {
+		d.accounts[name] = name
+	}
+	return name
 }
 
 // accountName is the name, or the number where a package has none.
@@ -226,7 +252,6 @@ func (d *dataReader) content(e *packaging.Entry, h *tar.Header) error {
 		first := &d.layout[i]
 		e.HardLink = orDefault(first.HardLink, first.Path)
 		e.Mode, e.Owner, e.Group, e.Size, e.SHA256 = first.Mode, first.Owner, first.Group, first.Size, first.SHA256
-		d.sums[e.Path] = d.sums[first.Path]
 	case tar.TypeDir:
 		e.Mode |= fs.ModeDir
 	case tar.TypeSymlink:
@@ -243,21 +268,22 @@ func (d *dataReader) content(e *packaging.Entry, h *tar.Header) error {
 	return nil
 }
 
-// body gives a file with its content, and takes its digests.
-func (d *dataReader) body(e *packaging.Entry, size int64) error {
+// body gives a file with its content, and takes its digests. The MD5 sum goes to
+// md5Sum if the package has md5sums.
+func (d *dataReader) body(e *packaging.Entry, size int64, md5Sum *[16]byte) error {
 	sha := sha256.New()
 	w := io.Writer(sha)
 	sum := md5.New() //nolint:gosec // it is what md5sums has
-	if len(d.files.md5s) > 0 {
+	if d.hasSums {
 		w = io.MultiWriter(sha, sum)
 	}
 	n := &countingReader{r: d.t.tar}
 	body := &payload.CheckedReader{R: n, Sums: w, Check: func() error {
-		d.sums[e.Path] = [16]byte(sum.Sum(nil))
 		if n.n != size {
 			return fmt.Errorf("%s has %d bytes, want %d", e.Path, n.n, size)
 		}
-		return d.checkSum(e.Path)
+		*md5Sum = [16]byte(sum.Sum(nil))
+		return d.checkSum(e.Path, *md5Sum)
 	}}
 	if err := d.hand(e, body); err != nil {
 		return err
@@ -280,23 +306,20 @@ func (r *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// checkSum compares the MD5 sum of a file that was read with what md5sums says.
-func (d *dataReader) checkSum(name string) error {
-	if want, ok := d.files.md5s[name]; ok && d.sums[name] != want {
-		return fmt.Errorf("%s has the MD5 sum %x, want %x", name, d.sums[name], want)
+// checkSum compares the MD5 sum of a file with what md5sums says.
+func (d *dataReader) checkSum(name string, got [16]byte) error {
+	if want, ok := d.files.md5s[name]; ok && got != want {
+		return fmt.Errorf("%s has the MD5 sum %x, want %x", name, got, want)
 	}
+	delete(d.files.md5s, name)
 	return nil
 }
 
-// check compares what the control archive says about files with what was read.
+// check looks for what the control archive says of files that there are none of.
 func (d *dataReader) check() error {
-	for _, name := range slices.Sorted(maps.Keys(d.files.md5s)) {
-		if _, ok := d.sums[name]; !ok {
-			return fmt.Errorf("md5sums names %s, and the payload has no such file", name)
-		}
-		if err := d.checkSum(name); err != nil { // of a hard link
-			return err
-		}
+	if len(d.files.md5s) > 0 {
+		first := slices.Min(slices.Collect(maps.Keys(d.files.md5s)))
+		return fmt.Errorf("md5sums names %s, and the payload has no such file", first)
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.files.conffiles)) {
 		if _, ok := d.byPath[name]; !ok {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // A FormatError says where in a file something is not as the format wants it.
@@ -28,6 +29,7 @@ const (
 	maxEntries = 0xffff
 	maxStore   = 0x0fff_ffff // bytes
 	maxValues  = 1 << 20     // of an entry that is looked at; the most files, that is
+	maxOthers  = 1 << 18     // relations, triggers and changes of a package, of each
 )
 
 // A block is a header that was read: its entries, and its bytes as they stand in
@@ -240,10 +242,9 @@ func (f *fields) strings(t tag) []string {
 		f.fail(t, "%d values, want at most %d", e.count, maxValues)
 		return nil
 	}
-	ss := make([]string, e.count) // each has a byte of data at least
-	for i, rest := 0, e.data; i < len(ss); i++ {
-		n := bytes.IndexByte(rest, 0)
-		ss[i], rest = string(rest[:n]), rest[n+1:]
+	ss := make([]string, e.count)                        // each has a byte of data at least
+	for i, rest := 0, string(e.data); i < len(ss); i++ { // one copy for all of them
+		ss[i], rest, _ = strings.Cut(rest, "\x00")
 	}
 	return ss
 }

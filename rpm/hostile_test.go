@@ -27,6 +27,12 @@ func TestHostile(t *testing.T) {
 		{"slash", func(h *header) { files(h, []string{"/"}, []string{"a//b"}, 0) }, "not an absolute path"},
 		{"relative", func(h *header) { files(h, []string{"a/"}, []string{"b"}, 0) }, "not an absolute path"},
 		{"twice", func(h *header) { files(h, []string{"/", "/a/"}, []string{"a", "a", "a"}, 0, 1, 1) }, `"/a/a" is there twice`},
+		{"many relations", func(h *header) {
+			h.addStrings(tagRequireName, make([]string, maxOthers))
+			h.addStrings(tagProvideName, []string{"a"})
+		}, "262145 relations"},
+		{"many changes", func(h *header) { h.addStrings(tagChangelogName, make([]string, maxOthers+1)) }, "262145 changes"},
+		{"many triggers", func(h *header) { h.addStrings(tagTriggerScripts, make([]string, maxOthers+1)) }, "262145 triggers"},
 		{"many values", func(h *header) { h.addStrings(tagRequireName, make([]string, maxValues+1)) }, "1048577 values"},
 		{"many numbers", func(h *header) { h.addUint32s(tagRequireFlags, make([]uint32, maxValues+1)...) }, "1048577 values"},
 		{"digest", func(h *header) {

@@ -173,6 +173,10 @@ func readTriggers(h *fields) []packaging.Trigger {
 			list[i].Script = packaging.Script{Interpreter: readInterpreter(progs[i : i+1]), Body: bodies[i]}
 		}
 		on := readDependencies(h, set.name, set.version, set.flags)
+		if len(on)+len(bodies) > maxOthers {
+			h.fail(set.name, "%d triggers, want at most %d", len(on)+len(bodies), maxOthers)
+			return nil
+		}
 		for i, index := range sized(h, set.index, h.ints(set.index), len(on)) {
 			if index >= uint64(len(list)) {
 				h.fail(set.index, "script %d of %d", index, len(list))
@@ -195,6 +199,10 @@ func readChangelog(h *fields) []packaging.Change {
 	authors := h.strings(tagChangelogName)
 	times := sized(h, tagChangelogTime, h.ints(tagChangelogTime), len(authors))
 	texts := sized(h, tagChangelogText, h.strings(tagChangelogText), len(authors))
+	if len(authors) > maxOthers {
+		h.fail(tagChangelogName, "%d changes, want at most %d", len(authors), maxOthers)
+		return nil
+	}
 	var changes []packaging.Change
 	for i, a := range authors {
 		changes = append(changes, packaging.Change{Date: unixTime(times[i]), Author: a, Text: texts[i]})
@@ -220,6 +228,10 @@ func readRelations(h *fields, p *packaging.Package) {
 		list := readDependencies(h, k.name, k.version, k.flags)
 		if k.kind == packaging.Provides {
 			p.Accounts, list = readAccounts(list)
+		}
+		if len(p.Relations)+len(list) > maxOthers {
+			h.fail(k.name, "%d relations, want at most %d", len(p.Relations)+len(list), maxOthers)
+			return
 		}
 		for _, d := range list {
 			if isOwn(p, k.kind, d) {

@@ -18,15 +18,26 @@ type fileList struct {
 	entries []packaging.Entry
 	digests []string // hex, of regular files; of the algorithm below
 	algo    uint64   // digest algorithm, by its number in OpenPGP
+	byPath  []int    // all of them, sorted by path
 	links   [][]int  // of each file with several names, all of them
 	group   []int    // of each file, the number in links, or -1
+}
+
+// find gives the number of the file with a path.
+func (l *fileList) find(path string) (int, bool) {
+	k, ok := slices.BinarySearchFunc(l.byPath, path, func(i int, p string) int { return cmp.Compare(l.entries[i].Path, p) })
+	if !ok {
+		return 0, false
+	}
+	return l.byPath[k], true
 }
 
 // readFiles reads the list of files.
 func readFiles(h *fields) fileList {
 	paths := readPaths(h)
 	n := len(paths)
-	l := fileList{entries: make([]packaging.Entry, n), algo: h.int(tagFileDigestAlgo)}
+	byPath := sortPaths(h, paths)
+	l := fileList{byPath: byPath, entries: make([]packaging.Entry, n), algo: h.int(tagFileDigestAlgo)}
 	if l.algo == 0 {
 		l.algo = 1 // MD5, before there was the tag
 	}
@@ -95,17 +106,28 @@ func readPaths(h *fields) []string {
 	} else {
 		paths = h.strings(tagOldFileNames) // before rpm 4
 	}
-	seen := make(map[string]bool, len(paths))
 	for _, p := range paths {
 		if !path.IsAbs(p) || p != path.Clean(p) {
 			h.fail(tagBaseNames, "path %q is not an absolute path without . and ..", p)
 		}
-		if seen[p] {
-			h.fail(tagBaseNames, "path %q is there twice", p)
-		}
-		seen[p] = true
 	}
 	return paths
+}
+
+// sortPaths gives the numbers of the paths in their order, and fails where there are
+// two of the same. It takes less memory than a map does.
+func sortPaths(h *fields, paths []string) []int {
+	byPath := make([]int, len(paths))
+	for i := range byPath {
+		byPath[i] = i
+	}
+	slices.SortFunc(byPath, func(a, b int) int { return cmp.Compare(paths[a], paths[b]) })
+	for k := 1; k < len(byPath); k++ {
+		if p := paths[byPath[k]]; p == paths[byPath[k-1]] {
+			h.fail(tagBaseNames, "path %q is there twice", p)
+		}
+	}
+	return byPath
 }
 
 // setFlags fills in what a file's flags say.
@@ -140,41 +162,41 @@ func (l *fileList) readLinks(h *fields) {
 	devices := sized(h, tagFileDevices, h.ints(tagFileDevices), n)
 	inodes := sized(h, tagFileInodes, h.ints(tagFileInodes), n)
 	l.group = make([]int, n)
-	byPath := make([]int, n)
-	for i := range n {
-		l.group[i], byPath[i] = -1, i
-	}
-	slices.SortFunc(byPath, func(a, b int) int { return cmp.Compare(l.entries[a].Path, l.entries[b].Path) })
-	type key struct {
-		device, inode uint64
-		size          int64
-		digest        string
-	}
-	names := map[key][]int{}
-	for _, i := range byPath {
-		e := &l.entries[i]
-		k := key{devices[i], inodes[i], e.Size, l.digests[i]}
-		if !e.HasBody() || k.inode == 0 && k.device == 0 {
-			continue
-		}
-		names[k] = append(names[k], i)
-		if first := &l.entries[names[k][0]]; first != e {
-			e.HardLink = first.Path
+	var files []int
+	for _, i := range l.byPath {
+		l.group[i] = -1
+		if l.entries[i].HasBody() && (inodes[i] != 0 || devices[i] != 0) {
+			files = append(files, i)
 		}
 	}
-	for _, group := range names {
-		if len(group) > 1 {
-			for _, i := range group {
+	same := func(a, b int) int {
+		return cmp.Or(cmp.Compare(devices[a], devices[b]), cmp.Compare(inodes[a], inodes[b]),
+			cmp.Compare(l.entries[a].Size, l.entries[b].Size), cmp.Compare(l.digests[a], l.digests[b]))
+	}
+	slices.SortStableFunc(files, same) // the names of a file stay sorted by path
+	for len(files) > 0 {
+		names := 1
+		for names < len(files) && same(files[0], files[names]) == 0 {
+			names++
+		}
+		if names > 1 {
+			group := slices.Clone(files[:names])
+			for k, i := range group {
 				l.group[i] = len(l.links)
+				if k > 0 {
+					l.entries[i].HardLink = l.entries[group[0]].Path
+				}
 			}
 			l.links = append(l.links, group)
 		}
+		files = files[names:]
 	}
 }
 
-// layout gives the entries sorted by path.
+// layout gives the entries sorted by path. The list is not one after it.
 func (l *fileList) layout() packaging.Layout {
-	out := packaging.Layout(slices.Clone(l.entries))
+	out := packaging.Layout(l.entries)
+	*l = fileList{}
 	out.Sort()
 	return out
 }

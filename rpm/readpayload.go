@@ -39,10 +39,9 @@ type payloadReader struct {
 	plainSize  int64
 	cpio       *cpio.Reader
 
-	index map[string]int // files by path
-	seen  []bool         // files that were in the archive
-	full  []bool         // groups of hard links whose content was
-	buf   []byte
+	seen []bool // files that were in the archive
+	full []bool // groups of hard links whose content was
+	buf  []byte
 
 	give    func(e *packaging.Entry, body io.Reader) error // gets every entry
 	refused error                                          // what give returned
@@ -53,14 +52,10 @@ type payloadReader struct {
 func (f *file) readPayload(ctx context.Context, give func(e *packaging.Entry, body io.Reader) error) error {
 	r := &payloadReader{
 		file: f, offset: f.main.end(),
-		index: make(map[string]int, len(f.files.entries)),
-		seen:  make([]bool, len(f.files.entries)),
-		full:  make([]bool, len(f.files.links)),
-		buf:   make([]byte, 128<<10),
-		give:  give,
-	}
-	for i := range f.files.entries {
-		r.index[f.files.entries[i].Path] = i
+		seen: make([]bool, len(f.files.entries)),
+		full: make([]bool, len(f.files.links)),
+		buf:  make([]byte, 128<<10),
+		give: give,
 	}
 	if err := r.findDigests(); err != nil {
 		return err
@@ -173,7 +168,7 @@ func (r *payloadReader) readArchive() error {
 
 // readEntry checks an entry of the archive against the header.
 func (r *payloadReader) readEntry(h *cpio.Header) error {
-	i, ok := r.index[pathInArchive(h.Name)]
+	i, ok := r.files.find(pathInArchive(h.Name))
 	if h.Stripped {
 		i, ok = int(h.Index), int64(h.Index) < int64(len(r.files.entries))
 	}

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -74,6 +76,7 @@ payload, so that --files reads all of it. Signatures are listed, not checked.`,
 }
 
 func (o *inspectOptions) run(ctx context.Context, w io.Writer, f *packageFile) error {
+	frugal()
 	depth := packaging.Headers
 	if o.all() || o.files && f.format.Name() == "deb" {
 		depth = packaging.Payload
@@ -122,6 +125,10 @@ func (o *inspectOptions) parts(in inspected) inspected {
 	}
 	return in
 }
+
+// frugal trades some time for memory, which a package of another maker may want a lot
+// of: the collector runs when the heap has grown by a fifth.
+func frugal() { debug.SetGCPercent(20) }
 
 // A packageFile is an open package of any format that vpkg writes.
 type packageFile struct {
@@ -349,7 +356,7 @@ func writeJSON(w io.Writer, v any) error {
 
 // print shows the package, or the parts of it that were asked for.
 func (o *inspectOptions) print(w io.Writer, in inspected, p *packaging.Package) error {
-	b := new(strings.Builder)
+	b := bufio.NewWriter(&blankTrimmer{w: w})
 	all := o.all()
 	if all {
 		printFacts(b, in, p)
@@ -363,7 +370,7 @@ func (o *inspectOptions) print(w io.Writer, in inspected, p *packaging.Package) 
 	if all || o.files {
 		fmt.Fprintf(b, "\nEntries (%d, %d bytes)\n", len(p.Layout), p.Layout.Size())
 		for i := range p.Layout {
-			b.WriteString(entryLine(&p.Layout[i]))
+			fmt.Fprint(b, entryLine(&p.Layout[i]))
 		}
 	}
 	if all && in.MSI != nil {
@@ -379,14 +386,30 @@ func (o *inspectOptions) print(w io.Writer, in inspected, p *packaging.Package) 
 		printSignatures(b, in.Signatures)
 	}
 	if in.Checked != "all" {
-		b.WriteString("\nDigests of the payload were not checked.\n")
+		fmt.Fprintf(b, "\nDigests of the payload were not checked.\n")
 	}
-	_, err := io.WriteString(w, strings.TrimPrefix(b.String(), "\n"))
-	return err
+	return b.Flush()
+}
+
+// A blankTrimmer leaves out an empty line at the start: parts begin with one.
+type blankTrimmer struct {
+	w     io.Writer
+	begun bool
+}
+
+func (t *blankTrimmer) Write(p []byte) (int, error) {
+	if !t.begun && len(p) > 0 {
+		t.begun = true
+		if p[0] == '\n' {
+			n, err := t.w.Write(p[1:])
+			return n + 1, err
+		}
+	}
+	return t.w.Write(p)
 }
 
 // printFacts shows what is not in any of the parts.
-func printFacts(b *strings.Builder, in inspected, p *packaging.Package) {
+func printFacts(b io.Writer, in inspected, p *packaging.Package) {
 	line := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(b, "%-13s %s\n", name, value)
@@ -417,10 +440,10 @@ func printFacts(b *strings.Builder, in inspected, p *packaging.Package) {
 	}
 }
 
-func printSignatures(b *strings.Builder, list []inspectedSignature) {
-	b.WriteString("\nSignatures, not checked\n")
+func printSignatures(b io.Writer, list []inspectedSignature) {
+	fmt.Fprint(b, "\nSignatures, not checked\n")
 	if len(list) == 0 {
-		b.WriteString("  none: the package is unsigned\n")
+		fmt.Fprint(b, "  none: the package is unsigned\n")
 	}
 	for _, s := range list {
 		covers := s.Covers
@@ -431,47 +454,47 @@ func printSignatures(b *strings.Builder, list []inspectedSignature) {
 	}
 }
 
-func printMSI(b *strings.Builder, in *inspectedMSI, p *packaging.Package) {
-	b.WriteString("\nSummary\n")
+func printMSI(b io.Writer, in *inspectedMSI, p *packaging.Package) {
+	fmt.Fprint(b, "\nSummary\n")
 	for _, s := range in.Summary {
 		fmt.Fprintf(b, "  %-13s %s\n", s.Name, s.Value)
 	}
 	if len(p.Windows.Services) > 0 {
-		b.WriteString("\nServices\n")
+		fmt.Fprint(b, "\nServices\n")
 	}
 	for _, s := range p.Windows.Services {
 		fmt.Fprintf(b, "  %-22s %-8s %s %s\n", s.Name, s.Start, s.Program, strings.Join(s.Arguments, " "))
 	}
 }
 
-func printActions(b *strings.Builder, in *inspectedMSI) {
-	b.WriteString("\nActions (InstallExecuteSequence)\n")
+func printActions(b io.Writer, in *inspectedMSI) {
+	fmt.Fprint(b, "\nActions (InstallExecuteSequence)\n")
 	for _, a := range in.Actions {
 		fmt.Fprintf(b, "  %5d %s", a.Number, a.Name)
 		if a.Condition != "" {
 			fmt.Fprintf(b, "  if %s", a.Condition)
 		}
-		b.WriteString("\n")
+		fmt.Fprint(b, "\n")
 		if a.Does != "" {
 			fmt.Fprintf(b, "        %s %s\n", a.Does, a.Target)
 		}
 	}
 }
 
-func printStreams(b *strings.Builder, in *inspectedMSI) {
-	b.WriteString("\nTables\n")
+func printStreams(b io.Writer, in *inspectedMSI) {
+	fmt.Fprint(b, "\nTables\n")
 	for _, t := range in.Tables {
 		fmt.Fprintf(b, "  %6d %s\n", t.Rows, t.Name)
 	}
-	b.WriteString("\nStreams\n")
+	fmt.Fprint(b, "\nStreams\n")
 	for _, s := range in.Streams {
 		fmt.Fprintf(b, "  %10d %s\n", s.Size, s.Name)
 	}
 }
 
-func printRelations(b *strings.Builder, p *packaging.Package) {
+func printRelations(b io.Writer, p *packaging.Package) {
 	if len(p.Relations) > 0 {
-		b.WriteString("\nRelations\n")
+		fmt.Fprint(b, "\nRelations\n")
 	}
 	for _, r := range p.Relations {
 		kind := string(r.Kind)
@@ -486,7 +509,7 @@ func printRelations(b *strings.Builder, p *packaging.Package) {
 	}
 }
 
-func printScripts(b *strings.Builder, p *packaging.Package) {
+func printScripts(b io.Writer, p *packaging.Package) {
 	for _, s := range p.Scripts {
 		fmt.Fprintf(b, "\n%s script", s.Phase)
 		if len(s.Interpreter) > 0 {
@@ -501,7 +524,7 @@ func printScripts(b *strings.Builder, p *packaging.Package) {
 		}
 	}
 	if len(p.Members) > 0 {
-		b.WriteString("\nControl members\n")
+		fmt.Fprint(b, "\nControl members\n")
 		for _, m := range p.Members {
 			fmt.Fprintf(b, "  %04o %9d %s\n", m.Mode, m.Size, m.Name)
 		}

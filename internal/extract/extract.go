@@ -61,9 +61,10 @@ func To(dir string, each Each, o Options) (_ Result, err error) {
 	}
 	defer root.Close()
 	x := &extractor{
-		o: o, root: root, kinds: map[string]kind{".": folderBefore}, folded: map[string]string{},
+		o: o, root: root, parent: root, parentName: ".", kinds: map[string]kind{".": folderBefore}, folded: map[string]string{},
 		buf: make([]byte, 128<<10), accounts: newAccounts(),
 	}
+	defer x.open(".") //nolint:errcheck // the root is open; it closes the folder before
 	paths, err := clean(o.Paths)
 	if err != nil {
 		return Result{}, err
@@ -122,6 +123,11 @@ type extractor struct {
 	made    []string          // names of what was made, in that order
 	folded  map[string]string // names by their lower case
 	pending []pending         // folders whose attributes are set at the end
+
+	// What is in one folder mostly comes together. Names in an open folder are looked
+	// up at once, and not step by step from the root.
+	parent     *os.Root
+	parentName string // "." for root itself
 
 	accounts *accounts
 	replaced int
@@ -192,6 +198,9 @@ func (x *extractor) extract(e *packaging.Entry, body io.Reader) error {
 	if e.Mode.IsDir() {
 		return x.makeFolder(name, e)
 	}
+	if err := x.open(path.Dir(name)); err != nil {
+		return err
+	}
 	if err := x.free(name); err != nil {
 		return err
 	}
@@ -234,6 +243,25 @@ func (x *extractor) folder(name string) error {
 	return nil
 }
 
+// open makes name, a folder that is there, the parent.
+func (x *extractor) open(name string) error {
+	if name == x.parentName {
+		return nil
+	}
+	next := x.root
+	if name != "." {
+		var err error
+		if next, err = x.root.OpenRoot(name); err != nil {
+			return err
+		}
+	}
+	if x.parent != x.root {
+		x.parent.Close() // it was read from only
+	}
+	x.parent, x.parentName = next, name
+	return nil
+}
+
 // record remembers what was made.
 func (x *extractor) record(name string, k kind) {
 	x.kinds[name] = k
@@ -262,7 +290,7 @@ func (x *extractor) sameCase(name string) error {
 	return nil
 }
 
-// free makes sure that nothing has the name.
+// free makes sure that nothing has the name, which is in the parent.
 func (x *extractor) free(name string) error {
 	if x.kinds[name] == folder || x.kinds[name] == file || x.kinds[name] == link {
 		return errors.New("it is there twice")
@@ -270,7 +298,7 @@ func (x *extractor) free(name string) error {
 	if err := x.sameCase(name); err != nil {
 		return err
 	}
-	switch fi, err := x.root.Lstat(name); {
+	switch fi, err := x.parent.Lstat(path.Base(name)); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
@@ -280,7 +308,7 @@ func (x *extractor) free(name string) error {
 	case !x.o.Force:
 		return fs.ErrExist
 	}
-	if err := x.root.Remove(name); err != nil {
+	if err := x.parent.Remove(path.Base(name)); err != nil {
 		return err
 	}
 	x.replaced++
@@ -299,18 +327,25 @@ func (x *extractor) makeFolder(name string, e *packaging.Entry) error {
 }
 
 func (x *extractor) makeFile(name string, e *packaging.Entry, body io.Reader) (err error) {
-	f, err := x.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	base := path.Base(name)
+	f, err := x.parent.OpenFile(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	x.record(name, file)
 	n, err := io.CopyBuffer(struct{ io.Writer }{f}, body, x.buf)
+	if err == nil && x.o.Owners {
+		err = x.chown(e, f.Chown) // before the mode: it clears setuid
+	}
+	if err == nil {
+		err = f.Chmod(x.mode(e))
+	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	x.result.Files++
 	x.result.Bytes += n
-	return x.attributes(name, e)
+	return x.setTime(x.parent, base, e)
 }
 
 func (x *extractor) makeHardLink(name string, e *packaging.Entry) error {
@@ -327,32 +362,29 @@ func (x *extractor) makeHardLink(name string, e *packaging.Entry) error {
 }
 
 func (x *extractor) makeLink(name string, e *packaging.Entry) error {
-	if err := x.root.Symlink(e.Target, name); err != nil {
+	base := path.Base(name)
+	if err := x.parent.Symlink(e.Target, base); err != nil {
 		return err
 	}
 	x.record(name, link)
 	x.result.Links++
-	return x.owner(name, e)
-}
-
-// owner gives a name its owner, if it is to have it.
-func (x *extractor) owner(name string, e *packaging.Entry) error {
 	if !x.o.Owners {
 		return nil
 	}
+	return x.chown(e, func(uid, gid int) error { return x.parent.Lchown(base, uid, gid) })
+}
+
+// chown calls f with the numbers of an entry's owner.
+func (x *extractor) chown(e *packaging.Entry, f func(uid, gid int) error) error {
 	uid, gid, err := x.accounts.ids(e.OwnerName(), e.GroupName())
 	if err != nil {
 		return err
 	}
-	return x.root.Lchown(name, uid, gid)
+	return f(uid, gid)
 }
 
-// attributes gives a file or folder that was made its owner, mode and time. It is
-// not a link: nothing was made in its place since.
-func (x *extractor) attributes(name string, e *packaging.Entry) error {
-	if err := x.owner(name, e); err != nil { // first, for it clears setuid
-		return err
-	}
+// mode is the one that an entry gets.
+func (x *extractor) mode(e *packaging.Entry) fs.FileMode {
 	mode := e.Mode.Perm()
 	if e.Mode.IsDir() {
 		mode |= e.Mode & fs.ModeSticky
@@ -360,9 +392,11 @@ func (x *extractor) attributes(name string, e *packaging.Entry) error {
 	if x.o.Preserve {
 		mode |= e.Mode & (fs.ModeSetuid | fs.ModeSetgid)
 	}
-	if err := x.root.Chmod(name, mode); err != nil {
-		return err
-	}
+	return mode
+}
+
+// setTime gives a file or folder its time.
+func (x *extractor) setTime(in *os.Root, name string, e *packaging.Entry) error {
 	t := e.ModTime
 	if t.IsZero() {
 		t = x.o.Date
@@ -370,7 +404,20 @@ func (x *extractor) attributes(name string, e *packaging.Entry) error {
 	if t.IsZero() {
 		return nil
 	}
-	return x.root.Chtimes(name, t, t)
+	return in.Chtimes(name, t, t)
+}
+
+// finishFolder gives a folder that was made its owner, mode and time.
+func (x *extractor) finishFolder(p *pending) error {
+	if x.o.Owners {
+		if err := x.chown(&p.entry, func(uid, gid int) error { return x.root.Lchown(p.name, uid, gid) }); err != nil {
+			return err
+		}
+	}
+	if err := x.root.Chmod(p.name, x.mode(&p.entry)); err != nil {
+		return err
+	}
+	return x.setTime(x.root, p.name, &p.entry)
 }
 
 // finish sets the attributes of folders, the deepest first, and looks whether all
@@ -384,7 +431,7 @@ func (x *extractor) finish() error {
 	slices.SortFunc(x.pending, func(a, b pending) int { return strings.Compare(b.name, a.name) })
 	for i := range x.pending {
 		p := &x.pending[i]
-		if err := x.attributes(p.name, &p.entry); err != nil {
+		if err := x.finishFolder(p); err != nil {
 			return fmt.Errorf("extracting %q: %w", p.entry.Path, plain(err))
 		}
 	}
