@@ -367,9 +367,23 @@ func FuzzRead(f *testing.F) {
 		data: []tar.Header{{Name: "a"}, {Name: "b", Typeflag: tar.TypeLink, Linkname: "a"}, {Name: "c", Typeflag: tar.TypeSymlink, Linkname: "x"}},
 	}.bytes(f))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		given := map[string]bool{}
+		eachErr := Format{}.Each(t.Context(), bytes.NewReader(b), int64(len(b)), func(e *packaging.Entry, body io.Reader) error {
+			if given[e.Path] || (body != nil) != e.HasBody() || e.HardLink != "" && !given[e.HardLink] {
+				t.Errorf("gave %+v with the body %v", e, body)
+			}
+			given[e.Path] = true
+			return nil
+		})
 		p, err := read(b)
+		if (err == nil) != (eachErr == nil) {
+			t.Errorf("read with error %v, and file by file with %v", err, eachErr)
+		}
 		if err != nil {
 			return
+		}
+		if _, err := (Format{}).ListSignatures(bytes.NewReader(b), int64(len(b))); err != nil {
+			t.Error(err)
 		}
 		for i := range p.Layout {
 			if e := &p.Layout[i]; !fs.ValidPath(e.Path[1:]) {

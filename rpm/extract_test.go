@@ -162,3 +162,49 @@ func TestEachDigest(t *testing.T) {
 		t.Error("what was extracted is still there")
 	}
 }
+
+// TestExtractCompressors extracts packages of rpmbuild with each compressor that it
+// has as rpm2cpio and cpio do.
+func TestExtractCompressors(t *testing.T) {
+	dir := t.TempDir()
+	spec := `Name: c
+Version: 1
+Release: 1
+Summary: x
+License: MIT
+BuildArch: noarch
+%description
+x
+%install
+mkdir -p %{buildroot}/opt/c/empty
+head -c 300000 /dev/urandom >%{buildroot}/opt/c/noise
+head -c 3000000 /dev/zero >%{buildroot}/opt/c/zeros
+echo a >%{buildroot}/opt/c/a; ln %{buildroot}/opt/c/a %{buildroot}/opt/c/b; ln -s a %{buildroot}/opt/c/l
+%files
+/opt/c
+`
+	if err := os.WriteFile(filepath.Join(dir, "c.spec"), []byte(spec), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tool := range []string{"cpio", "rpm2cpio", "rpmbuild"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s is not installed", tool)
+		}
+	}
+	for _, io := range []string{"w9.gzdio", "w9.bzdio", "w2.xzdio", "w2.lzdio", "w3.zstdio", "w.ufdio"} {
+		t.Run(io, func(t *testing.T) {
+			run(t, "sh", "-euc", `cd "$1"; rpmbuild -bb --quiet --define "_binary_payload $2" --define "_rpmdir $1/$2" --define "_topdir $1/top" c.spec
+				mkdir "$2/want"; rpm2cpio "$2"/noarch/*.rpm | (cd "$2/want"; cpio -idm --quiet)`, "sh", dir, io)
+			b, err := os.ReadFile(filepath.Join(dir, io, "noarch", "c-1-1.noarch.rpm"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := extractTo(t, filepath.Join(dir, io, "got"), b); err != nil {
+				t.Fatal(err)
+			}
+			run(t, "sh", "-euc", `cd "$1"
+				for d in got want; do (cd $d; find opt/c \( -type l -printf '%p %l\n' -o -type d -printf '%m %p\n' -o -printf '%m %n %s %T@ %p\n' \) | sort) >$d.list; done
+				diff want.list got.list; diff -r --no-dereference want got`, "sh", filepath.Join(dir, io))
+		})
+	}
+}

@@ -244,6 +244,13 @@ func TestChanged(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add(small(f, "none"))
 	f.Add(small(f, "gzip"))
+	for _, name := range []string{"none", "zstd", "signed"} { // of rpm 6
+		b, err := os.ReadFile(filepath.Join("testdata", "v6", name+".rpm"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) { readBoth(t, rpm.Resign(b)) })
 }
 
@@ -255,6 +262,31 @@ func readBoth(t *testing.T, b []byte) {
 	for _, err := range []error{headersErr, err} {
 		if fe, ok := errors.AsType[*rpm.FormatError](err); err != nil && (!ok || fe.Offset < 0 || fe.Offset > int64(len(b))) {
 			t.Fatalf("error is %v, want a FormatError within %d bytes", err, len(b))
+		}
+	}
+	given := 0
+	eachErr := rpm.Format{}.Each(t.Context(), bytes.NewReader(b), int64(len(b)), func(e *packaging.Entry, body io.Reader) error {
+		if given++; body != nil && !e.HasBody() {
+			return fmt.Errorf("%s has a body", e.Path)
+		}
+		return nil
+	})
+	if (err == nil) != (eachErr == nil) {
+		t.Fatalf("read with error %v, and file by file with %v", err, eachErr)
+	}
+	if err == nil {
+		for i := range p.Layout {
+			if !p.Layout[i].Ghost {
+				given--
+			}
+		}
+		if given != 0 {
+			t.Fatalf("%d more files are given than there are", given)
+		}
+	}
+	if _, err := (rpm.Format{}).ListSignatures(bytes.NewReader(b), int64(len(b))); headersErr == nil && err != nil {
+		if _, ok := errors.AsType[*rpm.FormatError](err); !ok {
+			t.Fatalf("listing signatures: %v", err)
 		}
 	}
 	switch {
