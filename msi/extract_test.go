@@ -164,3 +164,28 @@ func TestListSignatures(t *testing.T) {
 type anySigner struct{}
 
 func (anySigner) SignMSI(context.Context, [32]byte) ([]byte, error) { return []byte("signature"), nil }
+
+// FuzzRead reads packages whole and file by file, which agree.
+func FuzzRead(f *testing.F) {
+	var b bytes.Buffer
+	if _, err := (Format{}).Write(f.Context(), &b, packagingtest.Small("msi", "x64", 10)); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		given := 0
+		eachErr := Format{}.Each(t.Context(), bytes.NewReader(b), int64(len(b)), func(e *packaging.Entry, body io.Reader) error {
+			if given++; body != nil && !e.HasBody() {
+				t.Errorf("gave %+v with a body", e)
+			}
+			return nil
+		})
+		p, err := Format{}.Read(t.Context(), bytes.NewReader(b), int64(len(b)), packaging.Payload)
+		if (err == nil) != (eachErr == nil) {
+			t.Errorf("read with error %v, and file by file with %v", err, eachErr)
+		}
+		if err == nil && given != len(p.Layout) {
+			t.Errorf("%d entries are given, want %d", given, len(p.Layout))
+		}
+	})
+}
