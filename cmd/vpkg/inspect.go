@@ -356,7 +356,8 @@ func writeJSON(w io.Writer, v any) error {
 
 // print shows the package, or the parts of it that were asked for.
 func (o *inspectOptions) print(w io.Writer, in inspected, p *packaging.Package) error {
-	b := bufio.NewWriter(&blankTrimmer{w: w})
+	out := bufio.NewWriter(&blankTrimmer{w: w})
+	b := printable{out}
 	all := o.all()
 	if all {
 		printFacts(b, in, p)
@@ -388,7 +389,7 @@ func (o *inspectOptions) print(w io.Writer, in inspected, p *packaging.Package) 
 	if in.Checked != "all" {
 		fmt.Fprintf(b, "\nDigests of the payload were not checked.\n")
 	}
-	return b.Flush()
+	return out.Flush()
 }
 
 // A blankTrimmer leaves out an empty line at the start: parts begin with one.
@@ -412,7 +413,7 @@ func (t *blankTrimmer) Write(p []byte) (int, error) {
 func printFacts(b io.Writer, in inspected, p *packaging.Package) {
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(b, "%-13s %s\n", name, value)
+			fmt.Fprintf(b, "%-13s %s\n", oneLine(name), oneLine(value))
 		}
 	}
 	line("Format", in.Format)
@@ -505,7 +506,7 @@ func printRelations(b io.Writer, p *packaging.Package) {
 			}
 			kind += "(" + strings.Join(phases, ",") + ")"
 		}
-		fmt.Fprintf(b, "  %-12s %s\n", kind, r.Text)
+		fmt.Fprintf(b, "  %-12s %s\n", kind, oneLine(r.Text))
 	}
 }
 
@@ -518,7 +519,7 @@ func printScripts(b io.Writer, p *packaging.Package) {
 		fmt.Fprintf(b, "\n%s\n", indent(s.Body))
 	}
 	for _, t := range p.Triggers {
-		fmt.Fprintf(b, "\n%s on %s\n", t.Kind, strings.Join(t.On, ", "))
+		fmt.Fprintf(b, "\n%s on %s\n", t.Kind, oneLine(strings.Join(t.On, ", ")))
 		if t.Script.Body != "" {
 			fmt.Fprintf(b, "%s\n", indent(t.Script.Body))
 		}
@@ -526,7 +527,7 @@ func printScripts(b io.Writer, p *packaging.Package) {
 	if len(p.Members) > 0 {
 		fmt.Fprint(b, "\nControl members\n")
 		for _, m := range p.Members {
-			fmt.Fprintf(b, "  %04o %9d %s\n", m.Mode, m.Size, m.Name)
+			fmt.Fprintf(b, "  %04o %9d %s\n", m.Mode, m.Size, oneLine(m.Name))
 		}
 	}
 }
@@ -554,5 +555,8 @@ func entryLine(e *packaging.Entry) string {
 			s.WriteString(" [" + note.text + "]")
 		}
 	}
-	return s.String() + "\n"
+	return oneLine(s.String()) + "\n"
 }
+
+// oneLine quotes new lines, so that a name cannot look like two.
+func oneLine(s string) string { return strings.ReplaceAll(s, "\n", `\n`) }
