@@ -50,6 +50,10 @@ type Each func(f func(e *packaging.Entry, body io.Reader) error) error
 // To extracts into the folder dir, which it makes. Folders that were there before
 // keep their modes. Where it fails, everything that it made is removed.
 func To(dir string, each Each, o Options) (_ Result, err error) {
+	paths, err := clean(o.Paths)
+	if err != nil {
+		return Result{}, err
+	}
 	_, err = os.Lstat(dir)
 	isNew := errors.Is(err, fs.ErrNotExist)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -61,15 +65,10 @@ func To(dir string, each Each, o Options) (_ Result, err error) {
 	}
 	defer root.Close()
 	x := &extractor{
-		o: o, root: root, parent: root, parentName: ".", kinds: map[string]kind{".": folderBefore}, folded: map[string]string{},
+		o: o, paths: paths, root: root, parent: root, parentName: ".", kinds: map[string]kind{".": folderBefore}, folded: map[string]string{},
 		buf: make([]byte, 128<<10), accounts: newAccounts(),
 	}
 	defer x.open(".") //nolint:errcheck // the root is open; it closes the folder before
-	paths, err := clean(o.Paths)
-	if err != nil {
-		return Result{}, err
-	}
-	x.paths = paths
 	if err = each(x.entry); err == nil {
 		err = x.finish()
 	}
@@ -78,6 +77,7 @@ func To(dir string, each Each, o Options) (_ Result, err error) {
 	}
 	left := x.undo()
 	if left == nil && isNew {
+		root.Close() // before it goes; nothing was written through it alone
 		left = os.Remove(dir)
 	}
 	if left != nil {
@@ -440,7 +440,7 @@ func (x *extractor) finish() error {
 
 // undo removes what was made, and gives the first error.
 func (x *extractor) undo() error {
-	var first error
+	first := x.open(".") // so that no folder that goes is open
 	for _, name := range slices.Backward(x.made) {
 		if x.kinds[name] == folder {
 			x.root.Chmod(name, 0o700) //nolint:errcheck // it may have its final mode; Remove tells what matters
