@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vpkg/vpkg/deb/internal/ar"
 	"github.com/vpkg/vpkg/internal/extract"
 	"github.com/vpkg/vpkg/packaging"
 )
@@ -103,7 +104,7 @@ func TestExtractLikeDpkg(t *testing.T) {
 		t.Skip("dpkg-deb is not installed")
 	}
 	root := t.TempDir()
-	sh := func(script string) string {
+	sh := func(t *testing.T, script string) string {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), "sh", "-euc", script)
 		cmd.Dir = root
@@ -114,15 +115,45 @@ func TestExtractLikeDpkg(t *testing.T) {
 		}
 		return string(out)
 	}
-	sh(`mkdir -p r/DEBIAN r/opt/a/b r/opt/empty
+	sh(t, `mkdir -p r/DEBIAN r/opt/a/b r/opt/empty
 		printf 'Package: a\nVersion: 1\nArchitecture: all\nMaintainer: A <a@b.c>\nDescription: x\n' >r/DEBIAN/control
 		echo body >r/opt/a/file; ln r/opt/a/file r/opt/a/b/hard; ln -s ../../.. r/opt/a/up; ln -s nowhere r/opt/a/dangling
 		head -c 300000 /dev/urandom >r/opt/a/b/random; chmod 0640 r/opt/a/b/random; chmod 0700 r/opt/empty
 		touch -d 2020-02-03T04:05:06Z r/opt/a/file r/opt/a/b r/opt/a`)
-	for _, codec := range []string{"gzip", "xz", "zstd", "none"} {
+	sh(t, "dpkg-deb --root-owner-group -Znone -b r x.deb; dpkg-deb --ctrl-tarfile x.deb >control.tar; dpkg-deb --fsys-tarfile x.deb >data.tar")
+	parts := map[string][]byte{}
+	for _, name := range []string{"control.tar", "data.tar"} {
+		var err error
+		if parts[name], err = os.ReadFile(filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, codec := range []string{"gzip", "xz", "zstd", "none", "bzip2", "lzma"} {
 		t.Run(codec, func(t *testing.T) {
 			deb := codec + ".deb"
-			sh("dpkg-deb --root-owner-group -Z" + codec + " -b r " + deb + "; dpkg-deb -x " + deb + " " + codec + ".want")
+			if codec == "bzip2" || codec == "lzma" { // which dpkg-deb reads still
+				var b bytes.Buffer
+				w := ar.NewWriter(&b)
+				extension := map[string]string{"bzip2": ".bz2", "lzma": ".lzma"}[codec]
+				add := func(name string, content []byte) {
+					err := w.Next(ar.Header{Name: name, ModTime: time.Unix(1e9, 0), Size: int64(len(content))})
+					if err == nil {
+						_, err = w.Write(content)
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				add("debian-binary", []byte("2.0\n"))
+				add("control.tar", parts["control.tar"])
+				add("data.tar"+extension, pack(t, "data.tar"+extension, parts["data.tar"]))
+				if err := errors.Join(w.Close(), os.WriteFile(filepath.Join(root, deb), b.Bytes(), 0o600)); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				sh(t, "dpkg-deb --root-owner-group -Z" + codec + " -b r " + deb)
+			}
+			sh(t, "dpkg-deb -x " + deb + " " + codec + ".want")
 			b, err := os.ReadFile(filepath.Join(root, deb))
 			if err != nil {
 				t.Fatal(err)
@@ -130,7 +161,7 @@ func TestExtractLikeDpkg(t *testing.T) {
 			if _, err := extractTo(t, filepath.Join(root, codec+".got"), b); err != nil {
 				t.Fatal(err)
 			}
-			sh(`for d in got want; do (cd ` + codec + `.$d; find . -mindepth 1 \( -type l -printf '%M %p %l\n' -o -type d -printf '%M %p\n' -o -printf '%M %n %s %T@ %p\n' \) | sort) >$d.list; done
+			sh(t, `for d in got want; do (cd ` + codec + `.$d; find . -mindepth 1 \( -type l -printf '%M %p %l\n' -o -type d -printf '%M %p\n' -o -printf '%M %n %s %T@ %p\n' \) | sort) >$d.list; done
 				test -s got.list; diff want.list got.list; diff -r --no-dereference ` + codec + ".want " + codec + ".got")
 		})
 	}
