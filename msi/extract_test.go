@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/vpkg/vpkg/internal/extract"
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/packagingtest"
 )
@@ -86,8 +87,8 @@ func TestEach(t *testing.T) {
 // A package of another maker is extracted as msiextract does it, which leaves the
 // standard folders out.
 func TestExtractWixl(t *testing.T) {
-	tool(t, "wixl")
-	tool(t, "msiextract")
+	oracle.Need(t, "wixl")
+	oracle.Need(t, "msiextract")
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"noise.bin": string(packagingtest.Noise(1, 100_000)), "config.txt": "a = b\n",

@@ -6,16 +6,15 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/json"
 	"errors"
 	"math/big"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/internal/sign"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/packagingtest"
@@ -49,7 +48,7 @@ func paths(l packaging.Layout) string {
 
 // A package that wixl made: without short names, with zlib's trees.
 func TestReadWixl(t *testing.T) {
-	tool(t, "wixl")
+	oracle.Need(t, "wixl")
 	dir := t.TempDir()
 	noise := packagingtest.Noise(1, 100_000)
 	for name, text := range map[string]string{"noise.bin": string(noise), "config.txt": "a = b\n", "x.wxs": wxs} {
@@ -101,18 +100,7 @@ const wxs = `<Wix xmlns="http://schemas.microsoft.com/wix/2006/wi">
 
 // A package that WiX made with Windows' own library.
 func TestReadWindowsOwn(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", "github.com/sassoftware/relic/v8@v8.2.0").Output()
-	if err != nil {
-		if os.Getenv("VPKG_REQUIRE_INSTALL") != "" {
-			t.Fatal(err)
-		}
-		t.Skipf("relic's test data cannot be had: %v", err)
-	}
-	var m struct{ Dir string }
-	if err := json.Unmarshal(out, &m); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(m.Dir, "functest/packages/dummy.msi")
+	file := filepath.Join(oracle.Module(t, "github.com/sassoftware/relic/v8@v8.2.0"), "functest/packages/dummy.msi")
 	p := read(t, file)
 	if p.Name == "" || p.Version == "" || p.Windows.UpgradeCode == "" {
 		t.Errorf("package %+v", p)

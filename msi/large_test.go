@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/packagingtest"
 )
@@ -52,11 +53,11 @@ func TestLarge(t *testing.T) {
 	if s := c.Streams(); len(s) != 2 || s[0].Name != "cab1.cab" || s[1].Name != "cab2.cab" {
 		t.Errorf("streams %+v, want two cabinets", s)
 	}
-	tool(t, "msiinfo")
+	oracle.Need(t, "msiinfo")
 	if n := strings.Count(output(t, t.TempDir(), "msiinfo", "export", file, "File"), "\n"); n != files+3 {
 		t.Errorf("msiinfo sees %d rows, want %d", n-3, files)
 	}
-	tool(t, "cabextract")
+	oracle.Need(t, "cabextract")
 	for i, want := range []int{65535, files - 65535} {
 		cabinet := filepath.Join(t.TempDir(), "x.cab")
 		if err := os.WriteFile(cabinet, []byte(output(t, t.TempDir(), "msiinfo", "extract", file, cabinetName(i))), 0o600); err != nil {

@@ -12,20 +12,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/packagingtest"
 )
-
-// tool skips the test where a program is not installed, but in CI.
-func tool(t *testing.T, name string) {
-	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		if os.Getenv("VPKG_REQUIRE_INSTALL") != "" {
-			t.Fatalf("%s is not installed", name)
-		}
-		t.Skipf("%s is not installed", name)
-	}
-}
 
 func output(t *testing.T, dir string, argv ...string) string {
 	t.Helper()
@@ -59,7 +49,7 @@ func TestReaders(t *testing.T) {
 	dir := filepath.Dir(file)
 
 	t.Run("msiinfo", func(t *testing.T) {
-		tool(t, "msiinfo")
+		oracle.Need(t, "msiinfo")
 		summary := output(t, dir, "msiinfo", "suminfo", file)
 		for _, want := range []string{"Subject: Conformance Gr\xfc\xdfe\n", "Comments: everything, ??\n", "Author: Vpkg Project\n", "Template: x64;1033\n", "Version: 500 (1f4)\n", "Source: 2 (2)\n", "Security: 2 (2)\n"} {
 			if !strings.Contains(summary, want) {
@@ -80,14 +70,14 @@ func TestReaders(t *testing.T) {
 		}
 	})
 	t.Run("msiextract", func(t *testing.T) {
-		tool(t, "msiextract")
+		oracle.Need(t, "msiextract")
 		to := t.TempDir()
 		output(t, dir, "msiextract", "-C", to, file)
 		checkFiles(t, p, to)
 	})
 	t.Run("cabextract", func(t *testing.T) {
-		tool(t, "cabextract")
-		tool(t, "msiinfo")
+		oracle.Need(t, "cabextract")
+		oracle.Need(t, "msiinfo")
 		cabinet := filepath.Join(t.TempDir(), "x.cab")
 		if err := os.WriteFile(cabinet, []byte(output(t, dir, "msiinfo", "extract", file, "cab1.cab")), 0o600); err != nil {
 			t.Fatal(err)
@@ -95,12 +85,12 @@ func TestReaders(t *testing.T) {
 		output(t, dir, "cabextract", "-t", cabinet)
 	})
 	t.Run("7z", func(t *testing.T) {
-		tool(t, "7z")
+		oracle.Need(t, "7z")
 		output(t, dir, "7z", "t", file)
 	})
 	t.Run("msidump and msibuild", func(t *testing.T) {
-		tool(t, "msidump")
-		tool(t, "msibuild")
+		oracle.Need(t, "msidump")
+		oracle.Need(t, "msibuild")
 		roundTrip(t, file)
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/internal/pe"
 )
 
@@ -124,7 +125,7 @@ func TestStampReaders(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Run("wrestool "+arch, func(t *testing.T) {
-			need(t, "wrestool")
+			oracle.Need(t, "wrestool")
 			got := output(t, "wrestool", "-l", name)
 			for _, want := range []string{"--type=10 --name=1 --language=0 ", "--type=16 --name=1 --language=1033 "} {
 				if !strings.Contains(got, want) {
@@ -136,7 +137,7 @@ func TestStampReaders(t *testing.T) {
 			}
 		})
 		t.Run("7z "+arch, func(t *testing.T) {
-			need(t, "7z")
+			oracle.Need(t, "7z")
 			got := output(t, "7z", "l", "-slt", name)
 			for _, want := range []string{
 				"FileVersion: 24.2.10.65535\n", "ProductVersion: 24.2.10.65535\n",

@@ -12,14 +12,15 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/internal/pe"
 )
 
 // TestReadVersionWine reads Wine's own libraries, which other linkers and resource
 // compilers made, and compares with 7-Zip.
 func TestReadVersionWine(t *testing.T) {
-	need(t, "wine")
-	need(t, "7z")
+	oracle.Need(t, "wine")
+	oracle.Need(t, "7z")
 	names, _ := filepath.Glob("/usr/lib/*/wine/x86_64-windows/*.dll")
 	fileVersion := regexp.MustCompile(`(?m)^FileVersion: *(\d+\.\d+)(\.\d+\.\d+)?`)
 	versions, compared := 0, 0

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"software.sslmate.com/src/go-pkcs12"
+
+	"github.com/vpkg/vpkg/internal/oracle"
 )
 
 func TestLoad(t *testing.T) {
@@ -96,7 +98,7 @@ func TestLoad(t *testing.T) {
 // TestLoadOpenSSL reads PKCS #12 files as OpenSSL writes them, with new and old
 // algorithms.
 func TestLoadOpenSSL(t *testing.T) {
-	need(t, "openssl")
+	oracle.Need(t, "openssl")
 	p := newPKI(t)
 	dir := t.TempDir()
 	key := writeFile(t, filepath.Join(dir, "key.pem"), keyPEM(t, p.ecdsa.key))
@@ -118,7 +120,7 @@ func TestLoadOpenSSL(t *testing.T) {
 
 // TestLoadEncrypted reads encrypted PEM keys as OpenSSL writes them.
 func TestLoadEncrypted(t *testing.T) {
-	need(t, "openssl")
+	oracle.Need(t, "openssl")
 	p := newPKI(t)
 	dir := t.TempDir()
 	key := writeFile(t, filepath.Join(dir, "key.pem"), keyPEM(t, p.rsa.key))
@@ -174,7 +176,7 @@ func TestLoadCertificates(t *testing.T) {
 
 // TestCommand signs with openssl as the program that has the key.
 func TestCommand(t *testing.T) {
-	need(t, "openssl")
+	oracle.Need(t, "openssl")
 	p := newPKI(t)
 	for name, id := range map[string]identity{"rsa": p.rsa, "ecdsa": p.ecdsa} {
 		t.Run(name, func(t *testing.T) {

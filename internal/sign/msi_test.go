@@ -13,12 +13,14 @@ import (
 	"unicode/utf16"
 
 	"github.com/richardlehane/mscfb"
+
+	"github.com/vpkg/vpkg/internal/oracle"
 )
 
 // newMSI is a small package made by msibuild.
 func newMSI(t testing.TB) string {
 	t.Helper()
-	need(t, "msibuild")
+	oracle.Need(t, "msibuild")
 	name := filepath.Join(t.TempDir(), "small.msi")
 	file := writeFile(t, "stream", bytes.Repeat([]byte("stream "), 1000))
 	output(t, "msibuild", name, "-s", "small", "vpkg tests", "x64;1033", "{00000000-0000-4000-8000-000000000001}")
@@ -85,7 +87,7 @@ func imprintOf(t testing.TB, name string) [sha256.Size]byte {
 
 // TestSignMSI puts a signature into a package and asks osslsigncode.
 func TestSignMSI(t *testing.T) {
-	need(t, "osslsigncode")
+	oracle.Need(t, "osslsigncode")
 	p := newPKI(t)
 	msi := newMSI(t)
 	imprint := imprintOf(t, msi)
@@ -119,7 +121,7 @@ func TestSignMSI(t *testing.T) {
 // TestVerifyMSIForeign verifies what osslsigncode signed, with and without the
 // stream "\x05MsiDigitalSignatureEx".
 func TestVerifyMSIForeign(t *testing.T) {
-	need(t, "osslsigncode")
+	oracle.Need(t, "osslsigncode")
 	p := newPKI(t)
 	msi := newMSI(t)
 	certs := writeFile(t, "certs.pem", certPEM(p.rsa.cert, p.middle))

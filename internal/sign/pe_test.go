@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/internal/pe"
 )
 
@@ -73,13 +74,13 @@ func TestSignPE(t *testing.T) {
 
 			name := writeFile(t, "signed.exe", signed)
 			t.Run("7z", func(t *testing.T) {
-				need(t, "7z")
+				oracle.Need(t, "7z")
 				if got := output(t, "7z", "l", "-slt", name); strings.Contains(got, "WARNING") || !strings.Contains(got, "Checksum = ") {
 					t.Errorf("7z says:\n%s", got)
 				}
 			})
 			t.Run("osslsigncode", func(t *testing.T) {
-				need(t, "osslsigncode")
+				oracle.Need(t, "osslsigncode")
 				got := output(t, "osslsigncode", "verify", "-CAfile", root, "-in", name)
 				for _, want := range []string{"Signature verification: ok", "Illumio VEN", a.URL} {
 					if !strings.Contains(got, want) {
@@ -96,7 +97,7 @@ func TestSignPE(t *testing.T) {
 
 // TestVerifyForeign verifies what osslsigncode signed, with its own time stamps.
 func TestVerifyForeign(t *testing.T) {
-	need(t, "osslsigncode")
+	oracle.Need(t, "osslsigncode")
 	p := newPKI(t)
 	dir := t.TempDir()
 	in := writeFile(t, filepath.Join(dir, "in.exe"), newProgram(t))

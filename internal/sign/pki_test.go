@@ -152,21 +152,6 @@ func writeFile(t testing.TB, name string, b []byte) string {
 	return name
 }
 
-// need skips the test where a program is not installed, and fails it where
-// VPKG_REQUIRE_INSTALL asks that nothing is skipped.
-func need(t testing.TB, programs ...string) {
-	t.Helper()
-	for _, program := range programs {
-		if _, err := exec.LookPath(program); err == nil {
-			continue
-		}
-		if os.Getenv("VPKG_REQUIRE_INSTALL") == "1" {
-			t.Fatalf("%s is not installed, and VPKG_REQUIRE_INSTALL=1 asks that nothing is skipped", program)
-		}
-		t.Skipf("%s is not installed", program)
-	}
-}
-
 func output(t testing.TB, program string, args ...string) string {
 	t.Helper()
 	out, err := exec.Command(program, args...).CombinedOutput()

@@ -14,12 +14,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/vpkg/vpkg/internal/oracle"
 )
 
 // newTSA is a server for time stamps: openssl behind HTTP.
 func newTSA(t *testing.T, p *pki) *httptest.Server {
 	t.Helper()
-	need(t, "openssl")
+	oracle.Need(t, "openssl")
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
 	writeFile(t, file("tsa.pem"), certPEM(p.tsa.cert))
@@ -80,7 +82,7 @@ func TestTimestamp(t *testing.T) {
 	}
 
 	t.Run("osslsigncode", func(t *testing.T) {
-		need(t, "osslsigncode")
+		oracle.Need(t, "osslsigncode")
 		root := writeFile(t, "root.pem", certPEM(p.root))
 		got := output(t, "osslsigncode", "verify", "-CAfile", root, "-TSA-CAfile", root, "-in", writeFile(t, "signed.exe", signed))
 		for _, want := range []string{"Signature verification: ok", "Timestamp verified using:", "Timestamp Server Signature verification: ok"} {
@@ -124,7 +126,7 @@ func TestTimestampTrust(t *testing.T) {
 		t.Errorf("time stamp after the certificate's end: %v", err)
 	}
 	// osslsigncode can say another time.
-	need(t, "osslsigncode")
+	oracle.Need(t, "osslsigncode")
 	dir := t.TempDir()
 	out := filepath.Join(dir, "out.exe")
 	output(t, "osslsigncode", "sign", "-h", "sha256", "-certs", writeFile(t, filepath.Join(dir, "certs.pem"), certPEM(p.expired.cert, p.middle)),

@@ -14,20 +14,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// need skips the test where a program is not installed. With
-// VPKG_REQUIRE_INSTALL=1, as CI sets it, it fails instead.
-func need(t testing.TB, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err == nil {
-		return
-	}
-	if os.Getenv("VPKG_REQUIRE_INSTALL") == "1" {
-		t.Fatalf("%s is not installed, and VPKG_REQUIRE_INSTALL=1 asks that nothing is skipped", program)
-	}
-	t.Skipf("%s is not installed", program)
-}
+	"github.com/vpkg/vpkg/internal/oracle"
+)
 
 // buffer is an io.WriteSeeker in memory.
 type buffer struct {
@@ -190,8 +179,8 @@ func payloads(t testing.TB) map[string][]byte {
 // extracts.
 func checkTools(t *testing.T, cabinet []byte, files map[string][]byte) {
 	t.Helper()
-	need(t, "cabextract")
-	need(t, "7z")
+	oracle.Need(t, "cabextract")
+	oracle.Need(t, "7z")
 	dir := t.TempDir()
 	name := filepath.Join(dir, "x.cab")
 	if err := os.WriteFile(name, cabinet, 0o644); err != nil {
@@ -322,7 +311,7 @@ func TestManyFiles(t *testing.T) {
 	if i != len(files) {
 		t.Errorf("%d files are read, want %d", i, len(files))
 	}
-	need(t, "7z")
+	oracle.Need(t, "7z")
 	name := filepath.Join(t.TempDir(), "x.cab")
 	if err := os.WriteFile(name, cabinets[0], 0o644); err != nil {
 		t.Fatal(err)

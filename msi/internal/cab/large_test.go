@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/vpkg/vpkg/internal/oracle"
 )
 
 var large = flag.Bool("large", false, "write and read cabinets with files of 2 GiB")
@@ -40,8 +42,8 @@ func TestLarge(t *testing.T) {
 	if !*large {
 		t.Skip("only with -large")
 	}
-	need(t, "cabextract")
-	need(t, "7z")
+	oracle.Need(t, "cabextract")
+	oracle.Need(t, "7z")
 	count := func() io.Reader { return new(counter) }
 	noise := func() io.Reader { return rand.NewChaCha8([32]byte{1}) }
 	files := []File{

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/vpkg/vpkg/internal/oracle"
 )
 
 // rawCab is a cabinet that a test writes by hand.
@@ -359,8 +361,8 @@ func TestDamage(t *testing.T) {
 
 // TestWixl reads a cabinet that gcab made, with zlib.
 func TestWixl(t *testing.T) {
-	need(t, "wixl")
-	need(t, "msiinfo")
+	oracle.Need(t, "wixl")
+	oracle.Need(t, "msiinfo")
 	dir := t.TempDir()
 	content := programText(t, 300000)
 	const wxs = `<Wix xmlns="http://schemas.microsoft.com/wix/2006/wi">

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -17,21 +16,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
-
-// need skips the test where a program is missing, or fails it where nothing may be
-// skipped.
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err == nil {
-			continue
-		}
-		if os.Getenv("VPKG_REQUIRE_INSTALL") == "1" {
-			t.Fatalf("%s is not installed, and VPKG_REQUIRE_INSTALL=1 asks that nothing is skipped", p)
-		}
-		t.Skipf("%s is not installed", p)
-	}
-}
 
 func name(s string) []uint16 { return utf16.Encode([]rune(s)) }
 

@@ -3,7 +3,6 @@ package cfb
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -13,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/vpkg/vpkg/internal/oracle"
 )
 
 func runTool(t *testing.T, name string, args ...string) string {
@@ -68,7 +69,7 @@ func TestSevenZipVersion4(t *testing.T) {
 	if !*large {
 		t.Skip("-large is not set")
 	}
-	need(t, "7z")
+	oracle.Need(t, "7z")
 	f, err := os.Create(filepath.Join(t.TempDir(), "x.msi"))
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +109,7 @@ func TestSevenZipVersion4(t *testing.T) {
 }
 
 func TestSevenZip(t *testing.T) {
-	need(t, "7z")
+	oracle.Need(t, "7z")
 	streams := oracleStreams()
 	path := writeTo(t, streams)
 	dir := t.TempDir()
@@ -126,7 +127,7 @@ func TestSevenZip(t *testing.T) {
 // TestMetadata lets osslsigncode make the digest of the metadata, which it keeps in
 // the file that it signs.
 func TestMetadata(t *testing.T) {
-	need(t, "osslsigncode", "openssl")
+	oracle.Need(t, "osslsigncode", "openssl")
 	dir := t.TempDir()
 	key, cert, signed := filepath.Join(dir, "key"), filepath.Join(dir, "cert"), filepath.Join(dir, "signed.msi")
 	runTool(t, "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=Test", "-keyout", key, "-out", cert, "-addext", "extendedKeyUsage=codeSigning")
@@ -157,7 +158,7 @@ func TestMetadata(t *testing.T) {
 
 // TestForeign reads a package that Windows Installer made: dummy.msi of relic.
 func TestForeign(t *testing.T) {
-	r := openFile(t, filepath.Join(relic(t), "functest", "packages", "dummy.msi"))
+	r := openFile(t, filepath.Join(oracle.Module(t, "github.com/sassoftware/relic/v8@v8.2.0"), "functest", "packages", "dummy.msi"))
 	if r.Root.CLSID != [16]byte{0x84, 0x10, 0x0c, 0, 0, 0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0x46} {
 		t.Errorf("CLSID %x", r.Root.CLSID)
 	}
@@ -171,24 +172,4 @@ func TestForeign(t *testing.T) {
 	if !found {
 		t.Error("no summary information")
 	}
-}
-
-// relic gives the folder of a module with a package for tests, which is no module of
-// this one. It skips the test where the module cannot be had.
-func relic(t *testing.T) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", "github.com/sassoftware/relic/v8@v8.2.0")
-	cmd.Dir = t.TempDir()
-	out, err := cmd.Output()
-	var module struct{ Dir string }
-	if err == nil {
-		err = json.Unmarshal(out, &module)
-	}
-	if err != nil || module.Dir == "" {
-		if os.Getenv("VPKG_REQUIRE_INSTALL") == "1" {
-			t.Fatalf("github.com/sassoftware/relic/v8 cannot be downloaded: %v", err)
-		}
-		t.Skipf("github.com/sassoftware/relic/v8 cannot be downloaded: %v", err)
-	}
-	return module.Dir
 }

@@ -1,24 +1,15 @@
 package ice
 
 import (
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
 
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/msi/internal/msidb"
 )
-
-// unavailable skips the test, or fails it where nothing may be skipped.
-func unavailable(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("VPKG_REQUIRE_INSTALL") == "1" {
-		t.Fatalf("%s, and VPKG_REQUIRE_INSTALL=1 asks that nothing is skipped", what)
-	}
-	t.Skip(what)
-}
 
 // TestForeign checks packages that other programs made, whose mistakes are known.
 func TestForeign(t *testing.T) {
@@ -72,9 +63,7 @@ func TestForeign(t *testing.T) {
 }
 
 func wixl(t *testing.T) string {
-	if _, err := exec.LookPath("wixl"); err != nil {
-		unavailable(t, "wixl is not installed")
-	}
+	oracle.Need(t, "wixl")
 	path := filepath.Join(t.TempDir(), "wixl.msi")
 	cmd := exec.CommandContext(t.Context(), "wixl", "-o", path, "wixl.wxs")
 	cmd.Dir = "testdata"
@@ -86,15 +75,5 @@ func wixl(t *testing.T) string {
 
 // dummy is a package among the tests of a module, which is none of this one.
 func dummy(t *testing.T) string {
-	cmd := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", "github.com/sassoftware/relic/v8@v8.2.0")
-	cmd.Dir = t.TempDir()
-	out, err := cmd.Output()
-	var module struct{ Dir string }
-	if err == nil {
-		err = json.Unmarshal(out, &module)
-	}
-	if err != nil || module.Dir == "" {
-		unavailable(t, "github.com/sassoftware/relic/v8 cannot be downloaded")
-	}
-	return filepath.Join(module.Dir, "functest", "packages", "dummy.msi")
+	return filepath.Join(oracle.Module(t, "github.com/sassoftware/relic/v8@v8.2.0"), "functest", "packages", "dummy.msi")
 }

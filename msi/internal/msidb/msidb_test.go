@@ -3,7 +3,6 @@ package msidb
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -17,23 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/msi/internal/cfb"
 )
-
-// need skips the test where a program is missing, or fails it where nothing may be
-// skipped.
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err == nil {
-			continue
-		}
-		if os.Getenv("VPKG_REQUIRE_INSTALL") == "1" {
-			t.Fatalf("%s is not installed, and VPKG_REQUIRE_INSTALL=1 asks that nothing is skipped", p)
-		}
-		t.Skipf("%s is not installed", p)
-	}
-}
 
 // run gives what a program prints.
 func run(t *testing.T, name string, args ...string) string {
@@ -189,7 +174,7 @@ func compareMsiinfo(t *testing.T, path string, d *Database) {
 }
 
 func TestMsiinfo(t *testing.T) {
-	need(t, "msiinfo")
+	oracle.Need(t, "msiinfo")
 	d := sample()
 	d.Streams[1] = stream("product.cab", strings.Repeat("MSCF", 2<<20)) // large enough for a DIFAT
 	b := encode(t, d)
@@ -226,7 +211,7 @@ func TestMsiinfo(t *testing.T) {
 
 // TestMsibuild takes a database apart, and lets msibuild put it together again.
 func TestMsibuild(t *testing.T) {
-	need(t, "msidump", "msibuild", "msiinfo")
+	oracle.Need(t, "msidump", "msibuild", "msiinfo")
 	want := sample()
 	dir := t.TempDir()
 	run(t, "msidump", "-t", "-s", "-d", dir, writeFile(t, encode(t, want)))
@@ -263,10 +248,10 @@ func TestForeign(t *testing.T) {
 		make func(t *testing.T) string
 	}{
 		{"relic's dummy.msi, by WiX 3.10", func(t *testing.T) string {
-			return filepath.Join(relic(t), "functest", "packages", "dummy.msi")
+			return filepath.Join(oracle.Module(t, "github.com/sassoftware/relic/v8@v8.2.0"), "functest", "packages", "dummy.msi")
 		}},
 		{"wixl", func(t *testing.T) string {
-			need(t, "wixl")
+			oracle.Need(t, "wixl")
 			path := filepath.Join(t.TempDir(), "wixl.msi")
 			run(t, "wixl", "-o", path, filepath.Join("testdata", "wixl.wxs"))
 			return path
@@ -274,7 +259,7 @@ func TestForeign(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			need(t, "msiinfo")
+			oracle.Need(t, "msiinfo")
 			path := tt.make(t)
 			b, err := os.ReadFile(path)
 			if err != nil {
@@ -299,7 +284,7 @@ func TestForeign(t *testing.T) {
 // TestReferenceCounts compares the counts in a string pool with those of Windows
 // Installer, which made relic's package.
 func TestReferenceCounts(t *testing.T) {
-	b, err := os.ReadFile(filepath.Join(relic(t), "functest", "packages", "dummy.msi"))
+	b, err := os.ReadFile(filepath.Join(oracle.Module(t, "github.com/sassoftware/relic/v8@v8.2.0"), "functest", "packages", "dummy.msi"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,30 +315,10 @@ func TestReferenceCounts(t *testing.T) {
 	}
 }
 
-// relic gives the folder of a module with a package for tests, which is no module of
-// this one. It skips the test where the module cannot be had.
-func relic(t *testing.T) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", "github.com/sassoftware/relic/v8@v8.2.0")
-	cmd.Dir = t.TempDir()
-	out, err := cmd.Output()
-	var module struct{ Dir string }
-	if err == nil {
-		err = json.Unmarshal(out, &module)
-	}
-	if err != nil || module.Dir == "" {
-		if os.Getenv("VPKG_REQUIRE_INSTALL") == "1" {
-			t.Fatalf("github.com/sassoftware/relic/v8 cannot be downloaded: %v", err)
-		}
-		t.Skipf("github.com/sassoftware/relic/v8 cannot be downloaded: %v", err)
-	}
-	return module.Dir
-}
-
 // TestWide has so many strings that their numbers take three bytes, one longer than
 // 64 KiB, and one that more cells have than a count can say.
 func TestWide(t *testing.T) {
-	need(t, "msiinfo")
+	oracle.Need(t, "msiinfo")
 	for _, n := range []int{65529, 65530, 70000} {
 		d := &Database{Summary: Summary{Schema: 500}}
 		d.Add("Property", "Long", strings.Repeat("0123456789abcdef", 5000))
