@@ -16,6 +16,7 @@ import (
 
 	"github.com/vpkg/vpkg/deb/internal/ar"
 	"github.com/vpkg/vpkg/internal/extract"
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/packaging"
 )
 
@@ -100,9 +101,7 @@ func TestExtractHostile(t *testing.T) {
 
 // TestExtractLikeDpkg extracts a package of dpkg-deb's in each compression.
 func TestExtractLikeDpkg(t *testing.T) {
-	if _, err := exec.LookPath("dpkg-deb"); err != nil {
-		t.Skip("dpkg-deb is not installed")
-	}
+	oracle.Need(t, "dpkg-deb")
 	root := t.TempDir()
 	sh := func(t *testing.T, script string) string {
 		t.Helper()

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/vpkg/vpkg/internal/extract"
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/packagingtest"
 	"github.com/vpkg/vpkg/rpm"
@@ -41,11 +41,7 @@ func TestExtractForeign(t *testing.T) {
 			if err := extractTo(t, filepath.Join(dir, "got"), b); err != nil {
 				t.Fatal(err)
 			}
-			for _, tool := range []string{"cpio", "rpm2cpio"} {
-				if _, err := exec.LookPath(tool); err != nil {
-					t.Skipf("%s is not installed", tool)
-				}
-			}
+			oracle.Need(t, "cpio", "rpm2cpio")
 			run(t, "sh", "-euc", `cd "$1"; mkdir want; rpm2cpio "$2" | (cd want; cpio -idm --quiet --no-absolute-filenames 2>&1)
 				for d in got want; do (cd $d; find . -mindepth 1 \( -type l -printf '%p %l\n' -o -type d -printf '%p\n' -o -printf '%m %n %s %p\n' \) | sort) >$d.list; done
 				diff want.list got.list; diff -r --no-dereference want got`, "sh", dir, name)
@@ -186,11 +182,7 @@ echo a >%{buildroot}/opt/c/a; ln %{buildroot}/opt/c/a %{buildroot}/opt/c/b; ln -
 	if err := os.WriteFile(filepath.Join(dir, "c.spec"), []byte(spec), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, tool := range []string{"cpio", "rpm2cpio", "rpmbuild"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not installed", tool)
-		}
-	}
+	oracle.Need(t, "cpio", "rpm2cpio", "rpmbuild")
 	for _, io := range []string{"w9.gzdio", "w9.bzdio", "w2.xzdio", "w2.lzdio", "w3.zstdio", "w.ufdio"} {
 		t.Run(io, func(t *testing.T) {
 			run(t, "sh", "-euc", `cd "$1"; rpmbuild -bb --quiet --define "_binary_payload $2" --define "_rpmdir $1/$2" --define "_topdir $1/top" c.spec
