@@ -150,9 +150,9 @@ func TestExtractLikeDpkg(t *testing.T) {
 					t.Fatal(err)
 				}
 			} else {
-				sh(t, "dpkg-deb --root-owner-group -Z" + codec + " -b r " + deb)
+				sh(t, "dpkg-deb --root-owner-group -Z"+codec+" -b r "+deb)
 			}
-			sh(t, "dpkg-deb -x " + deb + " " + codec + ".want")
+			sh(t, "dpkg-deb -x "+deb+" "+codec+".want")
 			b, err := os.ReadFile(filepath.Join(root, deb))
 			if err != nil {
 				t.Fatal(err)
@@ -160,8 +160,8 @@ func TestExtractLikeDpkg(t *testing.T) {
 			if _, err := extractTo(t, filepath.Join(root, codec+".got"), b); err != nil {
 				t.Fatal(err)
 			}
-			sh(t, `for d in got want; do (cd ` + codec + `.$d; find . -mindepth 1 \( -type l -printf '%M %p %l\n' -o -type d -printf '%M %p\n' -o -printf '%M %n %s %T@ %p\n' \) | sort) >$d.list; done
-				test -s got.list; diff want.list got.list; diff -r --no-dereference ` + codec + ".want " + codec + ".got")
+			sh(t, `for d in got want; do (cd `+codec+`.$d; find . -mindepth 1 \( -type l -printf '%M %p %l\n' -o -type d -printf '%M %p\n' -o -printf '%M %n %s %T@ %p\n' \) | sort) >$d.list; done
+				test -s got.list; diff want.list got.list; diff -r --no-dereference `+codec+".want "+codec+".got")
 		})
 	}
 }
