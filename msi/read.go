@@ -2,10 +2,7 @@ package msi
 
 import (
 	"context"
-	"crypto/md5" //nolint:gosec // what Windows Installer has in MsiFileHash
-	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -14,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vpkg/vpkg/msi/internal/cab"
 	"github.com/vpkg/vpkg/msi/internal/msidb"
 	"github.com/vpkg/vpkg/packaging"
 )
@@ -312,13 +308,9 @@ func (d *describer) cabinets(ctx context.Context, depth packaging.Depth) error {
 }
 
 func (d *describer) cabinet(ctx context.Context, name string, depth packaging.Depth, seen map[string]bool) error {
-	s := d.db.Stream(name)
-	if s == nil || s.At == nil {
-		return &FormatError{name, errors.New("there is no such cabinet in the package")}
-	}
-	c, err := cab.Open(s.At, s.Size)
+	c, err := d.openCabinet(name)
 	if err != nil {
-		return &FormatError{name, err}
+		return err
 	}
 	for i := range c.Files {
 		f := &c.Files[i]
@@ -341,26 +333,7 @@ func (d *describer) cabinet(ctx context.Context, name string, depth packaging.De
 	if depth == packaging.Headers {
 		return nil
 	}
-	sums := d.fileHashes()
-	err = c.Each(ctx, func(f *cab.Entry, body io.Reader) error {
-		h, m := sha256.New(), md5.New() //nolint:gosec // as above
-		if _, err := io.Copy(io.MultiWriter(h, m), body); err != nil {
-			return err
-		}
-		e, err := d.entry(f.Name)
-		if err != nil || e == nil {
-			return err
-		}
-		if want, ok := sums[f.Name]; ok && want != [16]byte(m.Sum(nil)) {
-			return fmt.Errorf("%s has another MD5 sum than MsiFileHash says", e.Path)
-		}
-		e.SHA256 = packaging.Digest(h.Sum(nil))
-		return nil
-	})
-	if err != nil && ctx.Err() == nil {
-		return &FormatError{name, err}
-	}
-	return err
+	return d.contents(ctx, name, func(*packaging.Entry, io.Reader) error { return nil })
 }
 
 // entry is that of a file in a cabinet; nil if the tables do not have it.
