@@ -67,7 +67,8 @@ func (w *Writer) Next(h Header) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	text := fmt.Sprintf("%-16s%-12d%-6d%-6d%-8o%-10d%s", h.Name, h.ModTime.Unix(), 0, 0, 0o100644, h.Size, headerEnd)
+	padding := strings.Repeat(" ", 16-len(h.Name)) // in bytes: %-16s counts characters
+	text := fmt.Sprintf("%s%-12d%-6d%-6d%-8o%-10d%s", h.Name+padding, h.ModTime.Unix(), 0, 0, 0o100644, h.Size, headerEnd)
 	w.name, w.left, w.odd = h.Name, h.Size, h.Size%2 == 1
 	_, err := io.WriteString(w.w, text)
 	return err

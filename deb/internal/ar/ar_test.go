@@ -156,6 +156,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("!<arch>\n"))
 	f.Add([]byte("!<arch>\ndebian-binary   1767323045  0     0     100644  4         `\n2.0\n"))
 	f.Add([]byte("!<arch>\na/              0           0     0     100644  3         `\nodd\nb               1           0     0     644     0         `\n"))
+	f.Add([]byte("!<arch>\n\xda\x9a\xff\xda           0           0     0     100644  0         `\n")) // names are bytes
 	f.Fuzz(func(t *testing.T, b []byte) {
 		ms, err := Read(bytes.NewReader(b), int64(len(b)), 100)
 		if err != nil {
