@@ -55,13 +55,13 @@ func (o *diffOptions) run(ctx context.Context, w io.Writer, nameA, nameB string)
 	for i, name := range []string{nameA, nameB} {
 		var err error
 		if sides[i], err = readSide(ctx, name); err != nil {
-			return usageError{err} // 1 would say that they differ
+			return troubleError{err} // 1 would say that they differ
 		}
 	}
 	r := compare.Packages(sides[0], sides[1])
 	if o.html != "" {
 		if err := writeHTML(o.html, r); err != nil {
-			return usageError{err}
+			return troubleError{err}
 		}
 	}
 	write := r.WriteText
@@ -69,7 +69,7 @@ func (o *diffOptions) run(ctx context.Context, w io.Writer, nameA, nameB string)
 		write = func(w io.Writer) error { return writeJSON(w, r) }
 	}
 	if err := write(w); err != nil {
-		return usageError{err}
+		return troubleError{err}
 	}
 	if !r.Equal {
 		return errDiffer

@@ -32,6 +32,12 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// troubleError marks an error of a command whose exit status 1 says something else, as
+// that of diff(1) does.
+type troubleError struct{ error }
+
+func (e troubleError) Unwrap() error { return e.error }
+
 // run runs vpkg with the given arguments and returns its exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := rootCommand()
@@ -47,6 +53,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 130 // 128 + SIGINT, as shells report it
 	}
 	fmt.Fprintf(stderr, "vpkg: %v\n", err)
+	if _, ok := errors.AsType[troubleError](err); ok {
+		return exitUsage
+	}
 	if _, ok := errors.AsType[usageError](err); ok {
 		fmt.Fprintln(stderr, "Try 'vpkg --help'.")
 		return exitUsage
