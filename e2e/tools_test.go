@@ -14,20 +14,21 @@ import (
 	"github.com/vpkg/vpkg/internal/testbed"
 )
 
-// TestEveryPackage has rpm and dpkg-deb read the packages of all targets and
-// architectures, and builds them again elsewhere: the bytes are the same.
+// TestEveryPackage has rpm, dpkg-deb and msitools read the packages of all targets
+// and architectures, and builds them again elsewhere: the bytes are the same.
 func TestEveryPackage(t *testing.T) {
-	testbed.Need(t, "rpm2cpio", "cpio", "rpmkeys", "dpkg-deb")
+	testbed.Need(t, "rpm2cpio", "cpio", "rpmkeys", "dpkg-deb", "msiinfo", "msiextract")
 	dir, as := artifacts(t, oldVersion)
 	if len(as) < 30 {
 		t.Errorf("%d packages, want at least 30", len(as))
 	}
 	for _, a := range as {
-		check := "dpkg-deb --info \"$1\" && dpkg-deb --contents \"$1\" && dpkg-deb --fsys-tarfile \"$1\" | tar -t"
-		if a.Format == "rpm" {
-			check = "rpmkeys -Kv \"$1\" && rpm2cpio \"$1\" >\"$2\" && cpio -t --quiet <\"$2\""
+		check := map[string]string{
+			"deb": "dpkg-deb --info \"$1\" && dpkg-deb --contents \"$1\" && dpkg-deb --fsys-tarfile \"$1\" | tar -t",
+			"rpm": "rpmkeys -Kv \"$1\" && rpm2cpio \"$1\" >\"$2\" && cpio -t --quiet <\"$2\"",
+			"msi": "msiinfo tables \"$1\" && msiextract -C \"$2\" \"$1\"",
 		}
-		cmd := exec.Command("sh", "-ec", check, "sh", filepath.Join(dir, a.Name), filepath.Join(t.TempDir(), "payload"))
+		cmd := exec.Command("sh", "-ec", check[a.Format], "sh", filepath.Join(dir, a.Name), filepath.Join(t.TempDir(), "payload"))
 		if out, err := cmd.CombinedOutput(); err != nil || bytes.Contains(out, []byte("BAD")) {
 			t.Errorf("%s: %v\n%s", a.Name, err, out)
 		}
