@@ -218,13 +218,12 @@ func (c *Contents) look(ctx context.Context) (ice.Contents, error) {
 	var contents ice.Contents
 	for r := range c.db.Rows("Media") {
 		name, embedded := strings.CutPrefix(r.Text("Cabinet"), "#")
-		s := c.db.Stream(name)
-		if !embedded || s == nil {
+		if !embedded || c.db.Stream(name) == nil { // a rule tells of the latter
 			continue
 		}
-		z, err := cab.Open(s.At, s.Size)
+		z, err := openCabinet(c.db, name)
 		if err != nil {
-			return ice.Contents{}, &FormatError{name, err}
+			return ice.Contents{}, err
 		}
 		if err := z.Each(ctx, func(_ *cab.Entry, body io.Reader) error {
 			_, err := io.Copy(io.Discard, body)

@@ -11,6 +11,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/vpkg/vpkg/msi/internal/cab"
+	"github.com/vpkg/vpkg/msi/internal/msidb"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/payload"
 )
@@ -21,16 +22,8 @@ var _ packaging.Extractor = Format{}
 // the folders first, then the files that are not in the package but beside it, then
 // those of its cabinets.
 func (Format) Each(ctx context.Context, r io.ReaderAt, size int64, give func(e *packaging.Entry, body io.Reader) error) error {
-	db, err := readDatabase(r, size)
+	d, err := describe(ctx, r, size, packaging.Headers)
 	if err != nil {
-		return err
-	}
-	d := describer{db: db, property: properties(db)}
-	d.p = d.identity()
-	if err := d.layout(); err != nil {
-		return err
-	}
-	if err := d.cabinets(ctx, packaging.Headers); err != nil {
 		return err
 	}
 	cabinets, inside, err := d.embedded()
@@ -61,7 +54,7 @@ func (d *describer) embedded() (cabinets []string, inside map[string]bool, err e
 		if !ok {
 			continue
 		}
-		c, err := d.openCabinet(name)
+		c, err := openCabinet(d.db, name)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -75,8 +68,8 @@ func (d *describer) embedded() (cabinets []string, inside map[string]bool, err e
 	return cabinets, inside, nil
 }
 
-func (d *describer) openCabinet(name string) (*cab.Reader, error) {
-	s := d.db.Stream(name)
+func openCabinet(db *msidb.Database, name string) (*cab.Reader, error) {
+	s := db.Stream(name)
 	if s == nil || s.At == nil {
 		return nil, &FormatError{name, errors.New("there is no such cabinet in the package")}
 	}
@@ -90,7 +83,7 @@ func (d *describer) openCabinet(name string) (*cab.Reader, error) {
 // contents reads the files of a cabinet, checks their sums and completes their
 // entries, each of which goes to give, as packaging.Extractor has it.
 func (d *describer) contents(ctx context.Context, name string, give func(e *packaging.Entry, body io.Reader) error) error {
-	c, err := d.openCabinet(name)
+	c, err := openCabinet(d.db, name)
 	if err != nil {
 		return err
 	}

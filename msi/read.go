@@ -26,20 +26,11 @@ import (
 // What the package's description has no place for in the tables stands in
 // properties of vpkg's own; of another maker's package it is empty.
 func (Format) Read(ctx context.Context, r io.ReaderAt, size int64, depth packaging.Depth) (*packaging.Package, error) {
-	db, err := readDatabase(r, size)
+	d, err := describe(ctx, r, size, depth)
 	if err != nil {
 		return nil, err
 	}
-	d := describer{db: db, property: properties(db)}
-	p := d.identity()
-	d.p = p
-	if err := d.layout(); err != nil {
-		return nil, err
-	}
-	if err := d.cabinets(ctx, depth); err != nil {
-		return nil, err
-	}
-	return p, ctx.Err()
+	return d.p, ctx.Err()
 }
 
 func readDatabase(r io.ReaderAt, size int64) (*msidb.Database, error) {
@@ -75,6 +66,20 @@ type describer struct {
 	folders  map[string]string       // their paths
 	files    map[string]string       // paths by key of File
 	programs map[string]string       // paths of the files that are key paths, by component
+}
+
+// describe reads a package to that depth.
+func describe(ctx context.Context, r io.ReaderAt, size int64, depth packaging.Depth) (*describer, error) {
+	db, err := readDatabase(r, size)
+	if err != nil {
+		return nil, err
+	}
+	d := &describer{db: db, property: properties(db)}
+	d.p = d.identity()
+	if err := d.layout(); err != nil {
+		return nil, err
+	}
+	return d, d.cabinets(ctx, depth)
 }
 
 func (d *describer) identity() *packaging.Package {
@@ -308,7 +313,7 @@ func (d *describer) cabinets(ctx context.Context, depth packaging.Depth) error {
 }
 
 func (d *describer) cabinet(ctx context.Context, name string, depth packaging.Depth, seen map[string]bool) error {
-	c, err := d.openCabinet(name)
+	c, err := openCabinet(d.db, name)
 	if err != nil {
 		return err
 	}
