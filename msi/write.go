@@ -11,7 +11,6 @@ import (
 	"hash"
 	"io"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -132,7 +131,7 @@ func (f Format) compress(ctx context.Context, s *spool, p *packaging.Package, fi
 // readVersion finds out the version of a program or library. One that is damaged
 // counts as having none.
 func (f *fileFact) readVersion(e *packaging.Entry) error {
-	if !slices.Contains([]string{".exe", ".dll", ".sys", ".ocx"}, strings.ToLower(path.Ext(e.Path))) {
+	if !packaging.IsWindowsProgram(e.Path) {
 		return nil
 	}
 	r, err := e.Body.Open()

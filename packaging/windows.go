@@ -1,5 +1,17 @@
 package packaging
 
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// IsWindowsProgram reports whether a file of that name is a program or a library of
+// Windows, which can have a version and a signature.
+func IsWindowsProgram(name string) bool {
+	return slices.Contains([]string{".exe", ".dll", ".sys", ".ocx"}, strings.ToLower(path.Ext(name)))
+}
+
 // Windows is what a package for Windows Installer says besides what all packages
 // say. Paths in it, and in the layout of such a package, are those of a Windows
 // host with slashes and without the drive: "/Program Files/Illumio/bin/x.exe".

@@ -302,7 +302,7 @@ func (r *Resolver) finishWindows(ctx context.Context, b *layoutBuilder) {
 			e.Mode = fs.ModeDir | 0o755
 		case e.Mode.IsRegular():
 			e.Mode = 0o644
-			if r.Executable != nil && executable(p) {
+			if r.Executable != nil && packaging.IsWindowsProgram(p) {
 				if err := r.finish(ctx, &e, b.stamps[p]); err != nil {
 					b.errs = append(b.errs, fmt.Errorf("%s: %w", p, err))
 				}
@@ -326,10 +326,4 @@ func (r *Resolver) finish(ctx context.Context, e *packaging.Entry, s *Stamp) err
 	}
 	e.Body, e.Size, e.SHA256 = done.Body, done.Size, done.SHA256
 	return nil
-}
-
-// executable reports whether a file of that name is a program or a library, which
-// has a version and a signature.
-func executable(name string) bool {
-	return slices.Contains([]string{".exe", ".dll", ".sys", ".ocx"}, strings.ToLower(path.Ext(name)))
 }
