@@ -44,23 +44,11 @@ func TestEach(t *testing.T) {
 			return fmt.Errorf("%s is given with the body %v", e.Path, body)
 		}
 		given[e.Path] = true
-		want, _ := p.Layout.Lookup(e.Path)
 		if body == nil {
 			return nil
 		}
-		r, err := want.Body.Open()
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		w, err := io.ReadAll(r)
-		if err != nil {
-			return err
-		}
-		if got, err := io.ReadAll(body); err != nil || !bytes.Equal(got, w) {
-			return fmt.Errorf("%s has %d bytes that are not the %d that were written: %w", e.Path, len(got), len(w), err)
-		}
-		return nil
+		want, _ := p.Layout.Lookup(e.Path)
+		return packagingtest.SameContent(&want, body)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -78,19 +78,7 @@ func TestEach(t *testing.T) {
 			return nil
 		}
 		want, _ := p.Layout.Lookup(e.Path)
-		r, err := want.Body.Open()
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		w, err := io.ReadAll(r)
-		if err != nil {
-			return err
-		}
-		if got, err := io.ReadAll(body); err != nil || !bytes.Equal(got, w) {
-			return fmt.Errorf("%s has %d bytes that are not the %d that were written: %w", e.Path, len(got), len(w), err)
-		}
-		return nil
+		return packagingtest.SameContent(&want, body)
 	})
 	if err != nil || links == 0 {
 		t.Errorf("%d hard links, error %v", links, err)

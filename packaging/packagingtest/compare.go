@@ -1,6 +1,7 @@
 package packagingtest
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
@@ -130,6 +131,24 @@ func members(ms []packaging.Member) []string {
 		out = append(out, fmt.Sprintf("%s %o %d: %x", m.Name, m.Mode, m.Size, content(m.Body)))
 	}
 	return out
+}
+
+// SameContent reads all of got and compares it with the content of an entry that was
+// written.
+func SameContent(want *packaging.Entry, got io.Reader) error {
+	r, err := want.Body.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	w, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	if g, err := io.ReadAll(got); err != nil || !bytes.Equal(g, w) {
+		return fmt.Errorf("%s has %d bytes that are not the %d that were written: %w", want.Path, len(g), len(w), err)
+	}
+	return nil
 }
 
 func content(b packaging.Body) []byte {
