@@ -8,17 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/packagingtest"
 )
-
-// needs skips the test if a program is not installed.
-func needs(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		t.Skipf("%s is not installed", program)
-	}
-}
 
 // run gives a program's output and fails the test if the program does.
 func run(t *testing.T, program string, args ...string) string {
@@ -47,7 +40,7 @@ func build(t *testing.T, p *packaging.Package) string {
 // TestDpkgDeb has dpkg-deb list, show and unpack what Write wrote, with every
 // codec.
 func TestDpkgDeb(t *testing.T) {
-	needs(t, "dpkg-deb")
+	oracle.Need(t, "dpkg-deb")
 	for _, codec := range []string{"gzip", "zstd", "xz", "none"} {
 		t.Run(codec, func(t *testing.T) {
 			p := packagingtest.Rich("deb", "amd64")
@@ -77,11 +70,11 @@ func TestDpkgDeb(t *testing.T) {
 // several frames of the frame store: dpkg-deb must not stop after the first one,
 // as it does for zstd frames.
 func TestDpkgDebWhole(t *testing.T) {
-	needs(t, "dpkg-deb")
-	needs(t, "ar")
+	oracle.Need(t, "dpkg-deb")
+	oracle.Need(t, "ar")
 	for codec, member := range map[string]string{"gzip": "data.tar.gz", "zstd": "data.tar.zst"} {
 		t.Run(codec, func(t *testing.T) {
-			needs(t, codec)
+			oracle.Need(t, codec)
 			p := packagingtest.Rich("deb", "amd64")
 			p.Compression.Codec = codec
 			file := build(t, p)

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/vpkg/vpkg/internal/oracle"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -55,7 +57,7 @@ func TestCompareVersion(t *testing.T) {
 // TestVersionTable asks dpkg again, when it does not write the table only about
 // some of the rows.
 func TestVersionTable(t *testing.T) {
-	needs(t, "dpkg")
+	oracle.Need(t, "dpkg")
 	says := func(v, w string) string {
 		for _, op := range []struct{ name, sign string }{{"lt", "<"}, {"eq", "="}} {
 			if exec.Command("dpkg", "--compare-versions", v, op.name, w).Run() == nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/packaging"
 )
 
@@ -174,9 +175,7 @@ func (w *specWriter) file(e *packaging.Entry) {
 // no rpmbuild.
 func rpmbuild(t *testing.T, p *packaging.Package) string {
 	t.Helper()
-	if _, err := exec.LookPath("rpmbuild"); err != nil {
-		t.Skip("rpmbuild is not installed")
-	}
+	oracle.Need(t, "rpmbuild")
 	top := t.TempDir()
 	bodies := filepath.Join(top, "bodies")
 	if err := os.Mkdir(bodies, 0o700); err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/packagingtest"
 	"github.com/vpkg/vpkg/rpm"
@@ -28,9 +29,7 @@ func writeFile(t *testing.T, p *packaging.Package) string {
 // such program.
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		t.Skipf("%s is not installed", name)
-	}
+	oracle.Need(t, name)
 	var out, errs bytes.Buffer
 	c := exec.CommandContext(t.Context(), name, args...)
 	c.Stdout, c.Stderr = &out, &errs

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/packagingtest"
 	"github.com/vpkg/vpkg/rpm"
@@ -299,9 +299,7 @@ func readBoth(t *testing.T, b []byte) {
 
 // TestQuery compares what rpm finds in a package with what Read does.
 func TestQuery(t *testing.T) {
-	if _, err := exec.LookPath("rpm"); err != nil {
-		t.Skip("rpm is not installed")
-	}
+	oracle.Need(t, "rpm")
 	names := append(foreignRPMs(t), writeFile(t, packagingtest.Rich("rpm", "x86_64")))
 	for _, name := range names {
 		t.Run(filepath.Base(name), func(t *testing.T) {
