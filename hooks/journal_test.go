@@ -18,13 +18,16 @@ func FuzzJournal(f *testing.F) {
 	f.Add(`{"format":1,"undo":[{"kind":"user"}]}`)
 	f.Add(`{"format":1,"kept":-1}`)
 	f.Add(`{"format":9}`)
+	f.Add(`{"foRmat":9}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		m := newManager(t, "rpm")
 		m.do(install("rpm", "1.0")...)
 		m.put(state+"/journal.json", text)
 		was, err := hooks.ReadInstalled(m.sys, "illumio-ven")
-		var j struct{ Format int }
-		later := json.Unmarshal([]byte(text), &j) == nil && j.Format > 1
+		// By its exact name, as the hook reads it: encoding/json fills a field from "FORMAT" too.
+		var fields map[string]json.RawMessage
+		var format int
+		later := json.Unmarshal([]byte(text), &fields) == nil && json.Unmarshal(fields["format"], &format) == nil && format > 1
 		c := config("1.0")
 		e, _ := hooks.FromRPM(hooks.PreRemove, []string{"0"}, c, was)
 		calls := len(m.sys.Calls)
