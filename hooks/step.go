@@ -85,6 +85,11 @@ func (s Step) check() error {
 	if !ok {
 		return fmt.Errorf("step %q does not say what", s.Kind)
 	}
+	for _, p := range []string{s.Path, s.Made} {
+		if p != "" && p[0] != '/' {
+			return fmt.Errorf("step %q: path %q is not absolute", s.Kind, p)
+		}
+	}
 	return nil
 }
 
