@@ -20,6 +20,8 @@ type verifyOptions struct {
 	keys   []string
 	strict bool
 	json   bool
+
+	installed installedOptions
 }
 
 func verifyCommand() *cobra.Command {
@@ -40,8 +42,16 @@ also if it has a warning; with --keys, for an RPM or a DEB, also if it does not 
 good signature, and with --roots if an MSI does not.`,
 		Example: `  vpkg verify --keys release.asc dist/*.rpm dist/*.deb
   vpkg verify --roots ca.pem --strict other.msi`,
-		Args: usageArgs(cobra.MinimumNArgs(1)),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if o.installed.on {
+				return nil
+			}
+			return usageArgs(cobra.MinimumNArgs(1))(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.installed.on {
+				return o.runInstalled(cmd.Context(), cmd.OutOrStdout(), args)
+			}
 			return o.run(cmd.Context(), cmd.OutOrStdout(), args)
 		},
 	}
@@ -49,6 +59,7 @@ good signature, and with --roots if an MSI does not.`,
 	cmd.Flags().StringSliceVar(&o.keys, "keys", nil, "a `FILE` of OpenPGP public keys, armored or binary, of which one has to have signed; may be repeated")
 	cmd.Flags().BoolVar(&o.strict, "strict", false, "fail for warnings too")
 	cmd.Flags().BoolVar(&o.json, "json", false, "write JSON")
+	o.installed.flags(cmd.Flags())
 	return cmd
 }
 

@@ -1,0 +1,21 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/spf13/pflag"
+)
+
+// installedOptions are the flags of vpkg verify --installed.
+type installedOptions struct {
+	on bool
+}
+
+func (o *installedOptions) flags(*pflag.FlagSet) {}
+
+// runInstalled verifies what is installed on this host: products by name, or all.
+func (o *verifyOptions) runInstalled(context.Context, io.Writer, []string) error {
+	return errors.ErrUnsupported
+}
