@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 )
 
 // installedOptions are the flags of vpkg verify --installed.
@@ -13,7 +13,7 @@ type installedOptions struct {
 	on bool
 }
 
-func (o *installedOptions) flags(*pflag.FlagSet) {}
+func (o *installedOptions) flags(*cobra.Command) {}
 
 // runInstalled verifies what is installed on this host: products by name, or all.
 func (o *verifyOptions) runInstalled(context.Context, io.Writer, []string) error {

@@ -59,7 +59,7 @@ good signature, and with --roots if an MSI does not.`,
 	cmd.Flags().StringSliceVar(&o.keys, "keys", nil, "a `FILE` of OpenPGP public keys, armored or binary, of which one has to have signed; may be repeated")
 	cmd.Flags().BoolVar(&o.strict, "strict", false, "fail for warnings too")
 	cmd.Flags().BoolVar(&o.json, "json", false, "write JSON")
-	o.installed.flags(cmd.Flags())
+	o.installed.flags(cmd)
 	return cmd
 }
 
