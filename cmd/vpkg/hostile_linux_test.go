@@ -9,12 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/vpkg/vpkg/internal/resident"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/rpm"
 )
@@ -131,19 +131,6 @@ var bombs = []bomb{
 	{"relations2.deb", blob("Depends: "+strings.Repeat("a,", 1<<18)+"\n", nil), "more than 65536 relations"},
 }
 
-// TestMakeBombs is the part of TestBombs that needs memory itself.
-func TestMakeBombs(t *testing.T) {
-	dir := os.Getenv("VPKG_TEST_BOMBS")
-	if dir == "" {
-		t.Skip("part of TestBombs")
-	}
-	for _, b := range bombs {
-		if err := os.WriteFile(filepath.Join(dir, b.name), b.make(t), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // TestBombs reads small packages that unpack to much. Memory stays below 64 MB.
 func TestBombs(t *testing.T) {
 	if testing.Short() {
@@ -155,28 +142,19 @@ func TestBombs(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", vpkg, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestMakeBombs$")
-	cmd.Env = append(os.Environ(), "VPKG_TEST_BOMBS="+dir)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("making bombs: %v\n%s", err, out)
-	}
+	meter := resident.NewMeter(t)
 	for _, tt := range bombs {
 		t.Run(tt.name, func(t *testing.T) {
 			name := filepath.Join(dir, tt.name)
+			if err := os.WriteFile(name, tt.make(t), 0o600); err != nil {
+				t.Fatal(err)
+			}
 			for _, args := range [][]string{{"inspect", name}, {"inspect", "--scripts", name}, {"cat", name, "/zeros"}} {
 				var errs bytes.Buffer
-				cmd := exec.CommandContext(t.Context(), vpkg, args...)
-				cmd.Stderr = &errs
-				err := cmd.Run()
-				// What this process has is the least: the child begins as a copy of it.
-				resident := float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) * 1024
-				t.Logf("%s: %.1f MB", args[0], resident/1e6)
-				if resident > most {
-					t.Errorf("%s: %.1f MB were resident, want at most %.1f", args[0], resident/1e6, most/1e6)
+				used, err := meter.Run(t.Context(), nil, &errs, vpkg, args...)
+				t.Logf("%s: %.1f MB", args[0], float64(used)/1e6)
+				if used == 0 || used > most {
+					t.Errorf("%s: %d bytes were resident, want at most %d", args[0], used, int64(most))
 				}
 				if args[0] == "cat" && !strings.HasPrefix(tt.name, "zeros") {
 					continue // there is no such file
