@@ -156,7 +156,7 @@ func (h Host) SetAttr(name string, a Attr) error {
 	if err := unix.Fchown(fd, a.UID, a.GID); err != nil {
 		return wrap("chown", err)
 	}
-	return wrap("chmod", unix.Fchmod(fd, uint32(modeOf(a.Mode)))) // after chown, which takes setuid away
+	return wrap("chmod", unix.Fchmod(fd, uint32(ModeOf(a.Mode)))) // after chown, which takes setuid away
 }
 
 // openParent opens the folder of name, and says whether others than root cannot

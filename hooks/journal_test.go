@@ -17,6 +17,7 @@ func FuzzJournal(f *testing.F) {
 	f.Add(`{"format":1,"pending":[{"kind":"active","units":["illumio-ven.service"]},{"kind":"command","argv":["/opt/illumio_ven/bin/init_Platform","start"]}]}`)
 	f.Add(`{"format":1,"undo":[{"kind":"user"}]}`)
 	f.Add(`{"format":1,"undo":[{"kind":"user","absent":true,"account":{"user":"ilo-ven"},"made":"vpkg/made"}]}`)
+	f.Add(`{"format":1,"undo":[{"kind":"user","absent":true,"account":{"user":"ilo-ven"}}]}`)
 	f.Add(`{"format":1,"kept":-1}`)
 	f.Add(`{"format":9}`)
 	f.Add(`{"foRmat":9}`)

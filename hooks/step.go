@@ -69,10 +69,12 @@ func (s Step) live() bool { return s.Kind == Active || s.Kind == Restart || s.Ki
 func (s Step) check() error {
 	var ok bool
 	switch s.Kind {
-	case Known, Group, Sysctl, Service, Rules:
+	case Known, Sysctl, Service, Rules:
 		ok = s.Name != ""
+	case Group:
+		ok = s.Name != "" && s.Made != ""
 	case User:
-		ok = s.Account != nil && s.Account.User != ""
+		ok = s.Account != nil && s.Account.User != "" && s.Made != ""
 	case Dir, File, Purged, Owners, Synced:
 		ok = strings.HasPrefix(s.Path, "/")
 	case Enabled, Active, Restart:
