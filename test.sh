@@ -233,16 +233,31 @@ in_wine() {
 }
 
 # suite NAME MINUTES runs the function NAME in a process of its own and stops it
-# when its budget is used up.
+# when its budget is used up. What it prints is also in a log until the next run.
 suite() {
 	begin=$(date +%s)
 	echo "=== $1 (budget: $2 minutes)"
-	if timeout --signal=INT --kill-after=30 "$2m" sh ./test.sh --one "$1" </dev/null; then
+	mkdir -p "$cache/logs" || exit 1
+	{
+		timeout --signal=INT --kill-after=30 "$2m" sh ./test.sh --one "$1" </dev/null 2>&1
+		echo $? >"$cache/logs/$1.status"
+	} | tee "$cache/logs/$1"
+	code=$(cat "$cache/logs/$1.status")
+	if [ "$code" = 0 ]; then
 		echo "=== $1 passed in $(($(date +%s) - begin)) s"
 	else
-		echo "=== $1 FAILED (exit status $?) after $(($(date +%s) - begin)) s"
+		echo "=== $1 FAILED (exit status $code) after $(($(date +%s) - begin)) s"
 		failed="$failed $1"
 	fi
+}
+
+# what_failed SUITE... repeats what says why, for the whole is long.
+what_failed() {
+	for name; do
+		echo "=== $name: what failed"
+		grep -E -e '^ *--- FAIL' -e '^ +[a-z0-9_]+_test\.go:[0-9]+: ' -e '^(FAIL|panic:|Failing)' -e ' (hung|timed out) ' "$cache/logs/$name" |
+			cut -c 1-300 | head -n 60
+	done
 }
 
 if [ "${1-}" = --one ]; then
@@ -272,6 +287,8 @@ for name; do budget "$name" >/dev/null || exit; done
 for name in install_packages "$@"; do suite "$name" "$(budget "$name")"; done
 
 if [ -n "$failed" ]; then
+	# shellcheck disable=SC2086 # a list of words
+	what_failed $failed
 	echo "FAIL after $(($(date +%s) - started)) s:$failed"
 	exit 1
 fi
