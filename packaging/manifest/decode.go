@@ -51,9 +51,9 @@ func Parse(file string, data []byte) (*Manifest, error) {
 // nil if nothing could be read.
 func parse(file string, data []byte) (*Manifest, []error) {
 	m := &Manifest{file: file, folder: folder{dir: filepath.Dir(file)}, pos: make(map[string]pos)}
-	d := &decoder{file: file, pos: m.pos, anchors: make(map[string]ast.Node), bad: make(map[string]bool)}
+	d := newDecoder(file, "manifest", m.pos)
 	if len(data) > maxManifest {
-		return nil, []error{d.problemAt(pos{1, 1}, "manifest has more than %d bytes", maxManifest)}
+		return nil, []error{d.problemAt(pos{1, 1}, "%s has more than %d bytes", d.what, maxManifest)}
 	}
 	body, err := d.document(data)
 	if err != nil {
@@ -88,11 +88,16 @@ func comparePlaces(a, b error) int {
 // after an error.
 type decoder struct {
 	file    string
+	what    string // how messages call all of it: "manifest"
 	pos     map[string]pos
 	anchors map[string]ast.Node
 	nodes   int // visited so far
 	errs    []error
 	bad     map[string]bool // paths that have an error already
+}
+
+func newDecoder(file, what string, places map[string]pos) *decoder {
+	return &decoder{file: file, what: what, pos: places, anchors: make(map[string]ast.Node), bad: make(map[string]bool)}
 }
 
 func (d *decoder) document(data []byte) (ast.Node, error) {
@@ -108,11 +113,11 @@ func (d *decoder) document(data []byte) (ast.Node, error) {
 	}
 	switch len(docs) {
 	case 0:
-		return nil, d.problemAt(pos{1, 1}, "manifest is empty")
+		return nil, d.problemAt(pos{1, 1}, "%s is empty", d.what)
 	case 1:
 		return docs[0], nil
 	}
-	return nil, d.problemAt(place(docs[1]), "manifest has %d documents, want one", len(docs))
+	return nil, d.problemAt(place(docs[1]), "%s has %d documents, want one", d.what, len(docs))
 }
 
 // syntaxError gives the parser's error its place.
@@ -205,7 +210,7 @@ func (d *decoder) resolve(path string, n ast.Node) (ast.Node, bool) {
 func (d *decoder) value(path string, n ast.Node, v reflect.Value, depth int) {
 	if d.nodes++; d.nodes > maxNodes || depth > maxDepth {
 		if d.nodes <= maxNodes+1 || depth == maxDepth+1 {
-			d.fail(path, n, "manifest is nested too deep or has too many values")
+			d.fail(path, n, "%s is nested too deep or has too many values", d.what)
 		}
 		return
 	}
@@ -227,7 +232,7 @@ func (d *decoder) value(path string, n ast.Node, v reflect.Value, depth int) {
 	case reflect.Bool:
 		b, ok := n.(*ast.BoolNode)
 		if !ok {
-			d.fail(path, n, "%s is %s, want true or false", name(path), describe(n))
+			d.fail(path, n, "%s is %s, want true or false", d.name(path), describe(n))
 			return
 		}
 		v.SetBool(b.Value)
@@ -266,14 +271,14 @@ func (d *decoder) scalar(path string, n ast.Node) (string, bool) {
 	case *ast.LiteralNode:
 		s = x.Value.Value
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
-		d.fail(path, n, "%s is %s, want text: put it in quotes", name(path), describe(n))
+		d.fail(path, n, "%s is %s, want text: put it in quotes", d.name(path), describe(n))
 		return "", false
 	default:
-		d.fail(path, n, "%s is %s, want text", name(path), describe(n))
+		d.fail(path, n, "%s is %s, want text", d.name(path), describe(n))
 		return "", false
 	}
 	if strings.ContainsRune(s, 0) {
-		d.fail(path, n, "%s has a NUL byte", name(path))
+		d.fail(path, n, "%s has a NUL byte", d.name(path))
 		return "", false
 	}
 	return s, true
@@ -282,14 +287,14 @@ func (d *decoder) scalar(path string, n ast.Node) (string, bool) {
 func (d *decoder) slice(path string, n ast.Node, v reflect.Value, depth int) {
 	seq, ok := n.(*ast.SequenceNode)
 	if !ok {
-		d.fail(path, n, "%s is %s, want a list", name(path), describe(n))
+		d.fail(path, n, "%s is %s, want a list", d.name(path), describe(n))
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values)))
 	for i, item := range seq.Values {
 		p := fmt.Sprintf("%s[%d]", path, i)
 		if item.Type() == ast.NullType {
-			d.fail(p, seq, "%s has an empty item", name(path))
+			d.fail(p, seq, "%s has an empty item", d.name(path))
 			continue
 		}
 		d.value(p, item, v.Index(i), depth+1)
@@ -329,7 +334,7 @@ func (d *decoder) structure(path string, n ast.Node, v reflect.Value, depth int)
 	}
 	for _, k := range keys {
 		if fields[k].required && !given[k] {
-			d.fail(join(path, k), n, "%s has no %s", name(path), k)
+			d.fail(join(path, k), n, "%s has no %s", d.name(path), k)
 		}
 	}
 }
@@ -350,7 +355,7 @@ func (d *decoder) pairs(path string, n ast.Node) ([]pair, bool) {
 	case *ast.MappingValueNode:
 		values = []*ast.MappingValueNode{x}
 	default:
-		d.fail(path, n, "%s is %s, want keys and values", name(path), describe(n))
+		d.fail(path, n, "%s is %s, want keys and values", d.name(path), describe(n))
 		return nil, false
 	}
 	seen := make(map[string]pos)
@@ -408,9 +413,9 @@ func join(path, key string) string {
 }
 
 // name is how messages call the value at path.
-func name(path string) string {
+func (d *decoder) name(path string) string {
 	if path == "" {
-		return "manifest"
+		return d.what
 	}
 	return path
 }
