@@ -104,7 +104,7 @@ func validateFiles(p *packaging.Package) []error {
 			}
 		}
 		if e.Caps != "" {
-			if err := validateCaps(e.Caps); err != nil {
+			if _, err := packaging.ParseCaps(e.Caps); err != nil {
 				bad(e, "capabilities %q: %w", e.Caps, err)
 			}
 			if !e.Regular() {
