@@ -23,8 +23,8 @@ require (
 	golang.org/x/sys v0.49.0
 	golang.org/x/term v0.44.0
 	golang.org/x/text v0.31.0
-	software.sslmate.com/src/go-pkcs12 v0.5.0
 	mvdan.cc/sh/v3 v3.12.0
+	software.sslmate.com/src/go-pkcs12 v0.5.0
 )
 
 require (
