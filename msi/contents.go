@@ -250,11 +250,10 @@ func (c *Contents) Signature(ctx context.Context, roots *x509.CertPool) (*sign.S
 	var signature []byte
 	var ex *cfb.Stream
 	for i := range c.db.File.Streams {
-		s := &c.db.File.Streams[i]
-		switch string(utf16.Decode(s.Name)) {
-		case signatureExStream:
+		switch s := &c.db.File.Streams[i]; {
+		case hasName(s, signatureExStream):
 			ex = s
-		case signatureStream:
+		case hasName(s, signatureStream):
 			var err error
 			if signature, err = readStream(s, maxSignature); err != nil {
 				return nil, err
@@ -263,6 +262,9 @@ func (c *Contents) Signature(ctx context.Context, roots *x509.CertPool) (*sign.S
 	}
 	if signature == nil {
 		return nil, sign.ErrUnsigned
+	}
+	if err := noStorages(c.db.File); err != nil {
+		return nil, err
 	}
 	digest, want, err := imprint(ctx, c.db.File.Root, c.db.File.Streams, ex != nil)
 	if err != nil {

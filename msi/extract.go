@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf16"
 
 	"github.com/vpkg/vpkg/msi/internal/cab"
 	"github.com/vpkg/vpkg/msi/internal/msidb"
@@ -128,9 +127,8 @@ func (Format) ListSignatures(r io.ReaderAt, size int64) ([]packaging.Signature, 
 	}
 	var list []packaging.Signature
 	for i := range db.File.Streams {
-		s := &db.File.Streams[i]
-		if name := string(utf16.Decode(s.Name)); name == signatureStream {
-			list = append(list, packaging.Signature{Name: strings.TrimPrefix(name, "\x05"), Kind: "Authenticode", Covers: "package", Size: s.Size})
+		if s := &db.File.Streams[i]; hasName(s, signatureStream) {
+			list = append(list, packaging.Signature{Name: strings.TrimPrefix(signatureStream, "\x05"), Kind: "Authenticode", Covers: "package", Size: s.Size})
 		}
 	}
 	return list, nil

@@ -20,12 +20,11 @@
 //
 // # Signing
 //
-// A package is signed while it is written: what Authenticode signs is the digest of
-// its streams.
+// What Authenticode signs is the digest of a package's streams. A package is signed
+// while it is written, or by [Sign] later.
 package msi
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/vpkg/vpkg/packaging"
@@ -43,13 +42,6 @@ type Format struct {
 }
 
 var _ packaging.Format = Format{}
-
-// A Signer makes an Authenticode signature: sign.Authenticode is one.
-type Signer interface {
-	// SignMSI gives the signature, a PKCS #7 message in DER, of a package whose
-	// streams have this SHA-256 digest.
-	SignMSI(ctx context.Context, digest [32]byte) ([]byte, error)
-}
 
 // FormatError says what is wrong with a file that Read was given.
 type FormatError struct {

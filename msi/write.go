@@ -1,7 +1,6 @@
 package msi
 
 import (
-	"bytes"
 	"context"
 	"crypto/md5" //nolint:gosec // what Windows Installer has in MsiFileHash
 	"crypto/sha256"
@@ -13,7 +12,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"unicode/utf16"
 
 	"golang.org/x/text/encoding/charmap"
 
@@ -23,12 +21,6 @@ import (
 	"github.com/vpkg/vpkg/msi/internal/ice"
 	"github.com/vpkg/vpkg/msi/internal/msidb"
 	"github.com/vpkg/vpkg/packaging"
-)
-
-// The streams of a signature.
-const (
-	signatureStream   = "\x05DigitalSignature"
-	signatureExStream = "\x05MsiDigitalSignatureEx"
 )
 
 // Write writes p as a package for Windows Installer. Every problem that it sees in
@@ -285,7 +277,7 @@ func (f Format) finish(ctx context.Context, db *msidb.Database, p *packaging.Pac
 	if streams, err = msidb.Encode(db); err != nil || f.Signer == nil {
 		return streams, err
 	}
-	return f.sign(ctx, streams)
+	return sealed(ctx, msidb.Root(), streams, f.Signer)
 }
 
 // lint refuses a package with an error that the rules of Windows Installer tell of:
@@ -328,46 +320,4 @@ func copyStream(ctx context.Context, w io.Writer, s cfb.Stream) error {
 	}
 	_, err = io.Copy(contextWriter{ctx, w}, r)
 	return errors.Join(err, r.Close())
-}
-
-// sign adds the signature's streams.
-func (f Format) sign(ctx context.Context, streams []cfb.Stream) ([]cfb.Stream, error) {
-	digest, ex, err := imprint(ctx, msidb.Root(), streams, true)
-	if err != nil {
-		return nil, err
-	}
-	signature, err := f.Signer.SignMSI(ctx, digest)
-	if err != nil {
-		return nil, fmt.Errorf("signing: %w", err)
-	}
-	return append(streams, memoryStream(signatureExStream, ex[:]), memoryStream(signatureStream, signature)), nil
-}
-
-// imprint is the digest that a signature is of: that of all streams but the
-// signature's own, and of the root's CLSID. With a stream MsiDigitalSignatureEx, whose
-// content is ex, it is of their names, sizes and other metadata too.
-func imprint(ctx context.Context, root cfb.Root, streams []cfb.Stream, withEx bool) (digest, ex [32]byte, err error) {
-	streams = slices.DeleteFunc(slices.Clone(streams), func(s cfb.Stream) bool {
-		return slices.Equal(s.Name, units(signatureStream)) || slices.Equal(s.Name, units(signatureExStream))
-	})
-	cfb.SortForImprint(streams)
-	h := sha256.New()
-	if withEx {
-		ex = sha256.Sum256(cfb.AppendMetadata(nil, root, streams))
-		h.Write(ex[:])
-	}
-	for _, s := range streams {
-		if err := copyStream(ctx, h, s); err != nil {
-			return digest, ex, err
-		}
-	}
-	h.Write(root.CLSID[:])
-	return [32]byte(h.Sum(nil)), ex, nil
-}
-
-// units is a name that is not packed, such as a signature's.
-func units(name string) []uint16 { return utf16.Encode([]rune(name)) }
-
-func memoryStream(name string, b []byte) cfb.Stream {
-	return cfb.Stream{Name: units(name), Size: int64(len(b)), Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }}
 }

@@ -83,10 +83,7 @@ compressed once is not compressed again.`,
 	f.BoolVar(&o.noCache, "no-cache", false, "keep compressed pieces for this run only")
 	f.Int64Var(&o.cacheLimit, "cache-limit", 8000, "how many `MB` of compressed pieces are kept; those longest unused go first")
 	f.StringVar(&o.compression, "compression", "", "`CODEC`[:LEVEL] of the payload: zstd, gzip, xz or none; mszip for Windows")
-	f.StringVar(&o.sign.key, "sign-key", "", "sign Windows packages and their programs with the key in `FILE`, PEM or PFX;\nthe passphrase of a PFX is in "+passphraseVariable)
-	f.StringVar(&o.sign.cert, "sign-cert", "", "the key's certificates, if they are in another `FILE`")
-	f.StringVar(&o.sign.command, "sign-command", "", "in place of a key, a `COMMAND` that reads a SHA-256 digest and writes a signature")
-	f.StringVar(&o.sign.timestamp, "sign-timestamp", "", "the `URL` of an RFC 3161 server that puts the time into signatures")
+	o.sign.flags(f, "sign", "Windows packages and their programs")
 	f.BoolVar(&o.bundle, "bundle", false, "also write one .tar.bz2 of the packages")
 	f.BoolVar(&o.json, "json", false, "write what was built as JSON")
 	for flag, values := range map[string]func() []string{"os": osValues, "arch": archValues, "compression": codecValues} {
@@ -116,7 +113,7 @@ func (o *buildOptions) run(ctx context.Context, stdout io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cleanup()) }()
-	signer, err := o.sign.signer()
+	signer, err := o.sign.signer(os.Getenv(passphraseVariable))
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"github.com/vpkg/vpkg/internal/pe"
 	"github.com/vpkg/vpkg/internal/sign"
 	"github.com/vpkg/vpkg/packaging"
@@ -23,25 +25,37 @@ const passphraseVariable = "VPKG_SIGN_PASSPHRASE" //nolint:gosec // the name of 
 
 // signOptions are the flags that say with what Windows packages are signed.
 type signOptions struct {
+	prefix    string // of the flags' names, such as "sign" of --sign-key
 	key       string
 	cert      string
 	command   string
 	timestamp string
 }
 
-func (o *signOptions) given() bool { return *o != signOptions{} }
+// flags adds the flags, whose names begin with prefix, for signing what is named.
+func (o *signOptions) flags(fl *pflag.FlagSet, prefix, what string) {
+	o.prefix = prefix
+	fl.StringVar(&o.key, prefix+"-key", "", "sign "+what+" with the key in `FILE`, PEM or PFX;\nthe passphrase of a PFX is in "+passphraseVariable)
+	fl.StringVar(&o.cert, prefix+"-cert", "", "the key's certificates, if they are in another `FILE`")
+	fl.StringVar(&o.command, prefix+"-command", "", "in place of a key, a `COMMAND` that reads a SHA-256 digest and writes a signature")
+	fl.StringVar(&o.timestamp, prefix+"-timestamp", "", "the `URL` of an RFC 3161 server that puts the time into signatures")
+}
 
-// signer gives what signs; nil if nothing is to be signed.
-func (o *signOptions) signer() (*sign.Authenticode, error) {
+func (o *signOptions) given() bool { return *o != signOptions{prefix: o.prefix} }
+
+// signer gives what signs; nil if nothing is to be signed. The passphrase is that of
+// the key.
+func (o *signOptions) signer(passphrase string) (*sign.Authenticode, error) {
+	wrong := func(format string) error { return usageError{errors.New(strings.ReplaceAll(format, "--", "--"+o.prefix+"-"))} }
 	switch {
 	case !o.given():
 		return nil, nil
 	case o.key != "" && o.command != "":
-		return nil, usageError{errors.New("--sign-key and --sign-command: want one of them")}
+		return nil, wrong("--key and --command: want one of them")
 	case o.key == "" && o.command == "":
-		return nil, usageError{errors.New("--sign-cert and --sign-timestamp need --sign-key or --sign-command")}
+		return nil, wrong("--cert and --timestamp need --key or --command")
 	case o.command != "" && o.cert == "":
-		return nil, usageError{errors.New("--sign-command needs the certificate of its key, --sign-cert")}
+		return nil, wrong("--command needs the certificate of its key, --cert")
 	}
 	a := &sign.Authenticode{}
 	var err error
@@ -50,7 +64,7 @@ func (o *signOptions) signer() (*sign.Authenticode, error) {
 			return nil, fmt.Errorf("reading the certificates %q: %w", o.cert, err)
 		}
 		a.Signer = &sign.Command{Argv: strings.Fields(o.command), Certificate: a.Chain[0]}
-	} else if a, err = sign.Load(o.key, o.cert, []byte(os.Getenv(passphraseVariable))); err != nil {
+	} else if a, err = sign.Load(o.key, o.cert, []byte(passphrase)); err != nil {
 		return nil, err
 	}
 	a.Timestamp = o.timestamp

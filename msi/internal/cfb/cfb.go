@@ -40,6 +40,9 @@ type Stream struct {
 	// At is the content of a stream of a [Reader], and nil in others. Write does not
 	// use it.
 	At io.ReaderAt
+	// Entry is the place in the directory of a stream of a [Reader], and 0 in others.
+	// Streams that are written in the order of these have the same again.
+	Entry uint32
 }
 
 // Sector numbers and other marks of [MS-CFB] 2.1 and 2.6.1.

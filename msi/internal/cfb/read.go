@@ -284,6 +284,7 @@ func (f *file) walk(out *Reader, dir []byte, top uint32) error {
 			if err != nil {
 				return fmt.Errorf("stream %q: %w", quotable(last.e.name), err)
 			}
+			s.Entry = last.n
 			out.Streams = append(out.Streams, s)
 		default:
 			return fmt.Errorf("directory entry %d: type %d", last.n, last.e.kind)
