@@ -110,7 +110,7 @@ func planInstalled(e Event, c Config) []Step {
 	}
 	steps = appendDropIns(steps, c, chosen(e, c))
 	steps = append(steps,
-		planState(c, Installed{Format: 1, Version: c.Version, User: chosen(e, c), Units: names}),
+		planState(c, Installed{Format: 1, Version: c.Version, Program: c.Program, User: chosen(e, c), Units: names}),
 		Step{Kind: File, Path: c.State() + "/" + failedFile, Absent: true})
 	steps = append(steps, planReload(e)...)
 

@@ -28,6 +28,7 @@ const stateFolder = "/var/lib/vpkg/"
 type Installed struct {
 	Format  int      `json:"format"`            // 1
 	Version string   `json:"version,omitempty"` // empty means that the package was removed
+	Program string   `json:"program,omitempty"` // folder of the program, where the record and the configuration are
 	User    string   `json:"user,omitempty"`    // account of the services; empty means the package's own
 	Units   []string `json:"units,omitempty"`   // that the version has
 
