@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/vpkg/vpkg/hooks"
@@ -56,6 +57,10 @@ type Unit struct {
 	Enabled, Masked bool
 	Type            string // oneshot; empty means a daemon
 	Runs            string // version; empty means that it is stopped
+
+	Fragment string // its file; empty means the one below /usr/lib/systemd/system
+	DropIns  string // files, with spaces between them
+	PID      int    // of its process
 }
 
 // Clone is a host of its own that is as s is now.
@@ -171,7 +176,7 @@ func (s *System) systemctl(verb string, units []string) (string, error) {
 		}
 		return "disabled\n", &hooks.ExitError{Status: 1}
 	case "show":
-		return "Type=" + s.Units[units[len(units)-1]].Type + "\n", nil
+		return s.show(units), nil
 	case "is-active":
 		if s.Units[units[0]].Runs != "" {
 			return "active\n", nil
@@ -186,6 +191,39 @@ func (s *System) systemctl(verb string, units []string) (string, error) {
 		}
 		return nil
 	}, "systemctl %s", strings.Join(append([]string{verb}, units...), " "))
+}
+
+// show gives the properties of units that "--property=NAME,…" asks for.
+func (s *System) show(args []string) string {
+	list, _ := strings.CutPrefix(args[0], "--property=")
+	var b strings.Builder
+	for i, name := range args[1:] {
+		u, ok := s.Units[name]
+		is := map[string]string{
+			"Id": name, "LoadState": "loaded", "ActiveState": "active", "Type": u.Type, "MainPID": strconv.Itoa(u.PID),
+			"RemainAfterExit": "yes", "FragmentPath": u.Fragment, "DropInPaths": u.DropIns,
+		}
+		switch {
+		case !ok:
+			is["LoadState"] = "not-found"
+		case u.Masked:
+			is["LoadState"] = "masked"
+		case u.Fragment == "":
+			is["FragmentPath"] = "/usr/lib/systemd/system/" + name
+		}
+		if u.Runs == "" {
+			is["ActiveState"] = "inactive"
+		}
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		for _, property := range strings.Split(list, ",") {
+			if value, ok := is[property]; ok {
+				fmt.Fprintf(&b, "%s=%s\n", property, value)
+			}
+		}
+	}
+	return b.String()
 }
 
 // change does to one unit what a verb of systemctl says.

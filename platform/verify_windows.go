@@ -1,0 +1,31 @@
+package platform
+
+import (
+	"context"
+	"strings"
+)
+
+// running looks at the services. A packet filter is not ours here.
+func (v *verification) running(ctx context.Context, image bool) error {
+	if image {
+		return nil
+	}
+	for _, u := range v.Config.Units {
+		out, _ := v.Sys.Run(ctx, "systemctl", "is-enabled", u.Name) // its status says the same as its answer
+		switch answer := strings.TrimSpace(out); {
+		case answer == "not-found":
+			v.add(RuleMissing, u.Name, "there is no such service")
+			continue
+		case answer == "masked":
+			v.add(RuleUnitMasked, u.Name, "is disabled, so that nothing can start it")
+			continue
+		case u.Enable && answer != "enabled":
+			v.found = append(v.found, Deviation{RuleUnitDisabled, u.Name, "is not started at boot: it is " + answer, "enabled", answer})
+		}
+		out, _ = v.Sys.Run(ctx, "systemctl", "is-active", u.Name) // as above
+		if answer := strings.TrimSpace(out); u.Start && answer != "active" && answer != "activating" {
+			v.found = append(v.found, Deviation{RuleUnitStopped, u.Name, "does not run: it is " + answer, "active", answer})
+		}
+	}
+	return nil
+}
