@@ -88,7 +88,7 @@ Without a manifest it builds the built-in product, the Illumio VEN.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(buildCommand(), targetsCommand(), schemaCommand(), inspectCommand(), catCommand(), extractCommand(), verifyCommand(), diffCommand(), signCommand())
+	root.AddCommand(buildCommand(), targetsCommand(), schemaCommand(), inspectCommand(), catCommand(), extractCommand(), verifyCommand(), diffCommand(), simulateCommand(), signCommand())
 	return root
 }
 

@@ -32,11 +32,21 @@ const (
 	maxWord     = 64 << 10
 )
 
-// Run gives the commands of a script that is called with args as $1, $2, …. The
-// environment's variables are not known, except those in env, "NAME=value".
-// whole is false where the script could not be understood from some line on, or has
-// more than is followed; the commands before that are given.
-func Run(script, name string, args, env []string) (cmds []Command, whole bool) {
+// A Call is how a script is called, and what is known of the host.
+type Call struct {
+	Name string            // $0
+	Args []string          // $1, $2, …
+	Env  map[string]string // variables of the environment; others may have any value
+
+	// Exists says whether there is a file or folder, and whether that is known; nil
+	// means that nothing is.
+	Exists func(name string) (exists, known bool)
+}
+
+// Run gives the commands of a script. whole is false where the script could not be
+// understood from some line on, or has more than is followed; the commands before
+// that are given.
+func (c Call) Run(script string) (cmds []Command, whole bool) {
 	if len(script) > maxScript {
 		return nil, false
 	}
@@ -46,11 +56,9 @@ func Run(script, name string, args, env []string) (cmds []Command, whole bool) {
 	if p.failed || p.at < len(p.tokens) {
 		ok = false
 	}
-	r := runner{vars: map[string]word{"0": known(name)}, funcs: map[string]node{}, args: args}
-	for _, v := range env {
-		if n, value, found := strings.Cut(v, "="); found {
-			r.vars[n] = known(value)
-		}
+	r := runner{vars: map[string]word{"0": known(c.Name)}, funcs: map[string]node{}, args: c.Args, exists: c.Exists}
+	for n, value := range c.Env {
+		r.vars[n] = known(value)
 	}
 	r.run(list, false, 0)
 	return r.cmds, ok && !r.tooMuch
@@ -95,6 +103,7 @@ type runner struct {
 	vars    map[string]word
 	funcs   map[string]node
 	args    []string
+	exists  func(string) (exists, known bool)
 	cmds    []Command
 	steps   int
 	tooMuch bool
@@ -307,7 +316,7 @@ func (r *runner) simple(n simple, maybe bool, depth int) truth {
 		words = append(words, w)
 	}
 	replaced := false // the shell, by the command
-	for len(words) > 1 && slices.Contains([]string{"exec", "command", "nohup", "builtin"}, words[0].text) {
+	for len(words) > 1 && slices.Contains([]string{"exec", "command", "nohup", "builtin"}, words[0].text) && !strings.HasPrefix(words[1].text, "-") {
 		replaced = replaced || words[0].text == "exec"
 		words = words[1:]
 	}
@@ -400,11 +409,18 @@ func (r *runner) builtin(words []word, maybe bool) (truth, bool) {
 		return status(args), true
 	case "break", "continue":
 		return yes, true
+	case "command": // -v
+		if r.exists != nil && len(args) == 2 && args[0].text == "-v" && args[1].known {
+			if exists, known := r.exists(args[1].text); known {
+				return of(exists), true
+			}
+		}
+		return unknown, true
 	case "test":
-		return test(args), true
+		return r.test(args), true
 	case "[", "[[":
 		if n := len(args); n > 0 && (args[n-1].text == "]" || args[n-1].text == "]]") {
-			return test(args[:n-1]), true
+			return r.test(args[:n-1]), true
 		}
 		return unknown, true
 	}
@@ -419,8 +435,8 @@ func status(args []word) truth {
 }
 
 // test evaluates the arguments of test(1).
-func test(args []word) truth {
-	t := tester{args: args}
+func (r *runner) test(args []word) truth {
+	t := tester{args: args, exists: r.exists}
 	v := t.or(0)
 	if t.at < len(t.args) {
 		return unknown
@@ -431,8 +447,9 @@ func test(args []word) truth {
 // A tester evaluates an expression of test(1). Beside what POSIX has, && and || of
 // [[ are understood.
 type tester struct {
-	args []word
-	at   int
+	args   []word
+	at     int
+	exists func(string) (exists, known bool)
 }
 
 func (t *tester) peek() string {
@@ -501,6 +518,10 @@ func (t *tester) not(depth int) truth {
 			return of(rest[1].text != "")
 		case rest[0].text == "-z":
 			return of(rest[1].text == "")
+		case t.exists != nil && strings.Contains("-d -e -f -r -s -x", rest[0].text):
+			if exists, known := t.exists(rest[1].text); known {
+				return of(exists)
+			}
 		}
 		return unknown // about a file
 	}

@@ -63,9 +63,12 @@ fi
 )
 
 func TestRun(t *testing.T) {
+	exists := func(name string) (exists, known bool) {
+		return name == "/there", strings.Contains(name, "there")
+	}
 	for _, tc := range []struct {
 		name, script, args string
-		env                []string
+		env                map[string]string
 		want               string
 	}{
 		{"debhelper, first installation", debPostinst, "configure ", nil, "deb-systemd-helper unmask x.service\n" +
@@ -76,7 +79,7 @@ func TestRun(t *testing.T) {
 			"? systemctl --system daemon-reload\n? deb-systemd-invoke restart x.service\n"},
 		{"debhelper, triggered", debPostinst, "triggered x", nil, ""},
 		{"debhelper, prerm upgrade", debPrerm, "upgrade 2.0", nil, ""},
-		{"debhelper, prerm remove", debPrerm, "remove", []string{"DPKG_ROOT="}, "? deb-systemd-invoke stop x.service\n"},
+		{"debhelper, prerm remove", debPrerm, "remove", map[string]string{"DPKG_ROOT": ""}, "? deb-systemd-invoke stop x.service\n"},
 		{"rpm, post of an installation", rpmPost, "1", nil, "? /usr/lib/systemd/systemd-update-helper install-system-units x.service\n"},
 		{"rpm, post of an upgrade", rpmPost, "2", nil, ""},
 		{"rpm, postun of an upgrade", rpmPostun, "1", nil, "? /usr/lib/systemd/systemd-update-helper mark-restart-system-units x.service\n"},
@@ -110,13 +113,14 @@ func TestRun(t *testing.T) {
 		{"elif", "if [ $1 = 0 ]; then a\nelif [ $1 = 1 ]\nthen b; else c; fi", "1", nil, "b\n"},
 		{"comment", "a # b\n# c\nd", "", nil, "a\nd\n"},
 		{"prefix", "X=1 command a; A=$(b c) d", "", nil, "a\nd\n"},
+		{"files", "[ -x /there ] && a; test -e /not-there || b; command -v not-there && c; command -v x && d", "", nil, "a\nb\n? d\n"},
 		{"continued", "a \\\n b", "", nil, "a b\n"},
 	} {
 		args := strings.Split(tc.args, " ")
 		if tc.args == "" {
 			args = nil
 		}
-		cmds, whole := Run(tc.script, "script", args, tc.env)
+		cmds, whole := Call{Name: "script", Args: args, Env: tc.env, Exists: exists}.Run(tc.script)
 		if got := show(cmds); got != tc.want || !whole {
 			t.Errorf("%s: runs, understood %t,\n%swant\n%s", tc.name, whole, got, tc.want)
 		}
@@ -137,7 +141,7 @@ func TestRunPart(t *testing.T) {
 		{strings.Repeat("a\n", maxCommands+1), strings.Repeat("a\n", maxCommands)},
 		{strings.Repeat("a\n", maxScript), ""},
 	} {
-		cmds, whole := Run(tc.script, "script", nil, nil)
+		cmds, whole := Call{}.Run(tc.script)
 		if got := show(cmds); got != tc.want && tc.want != "" || whole {
 			t.Errorf("%.40q: understood %t, runs\n%.200swant\n%.200s", tc.script, whole, got, tc.want)
 		}
@@ -149,7 +153,7 @@ func FuzzRun(f *testing.F) {
 		f.Add(s, "configure")
 	}
 	f.Fuzz(func(t *testing.T, script, arg string) {
-		cmds, _ := Run(script, "script", []string{arg}, nil)
+		cmds, _ := Call{Args: []string{arg}}.Run(script)
 		if len(cmds) > maxCommands {
 			t.Fatalf("%d commands, want at most %d", len(cmds), maxCommands)
 		}
