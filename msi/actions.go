@@ -219,7 +219,6 @@ const (
 	licenseProperty     = "VpkgLicense"
 	descriptionProperty = "VpkgDescription"
 	maintainerProperty  = "ARPCONTACT"
-	programProperty     = "VpkgProgramFolder"
 	recordProperty      = "VpkgLayoutSha256"
 )
 
@@ -251,7 +250,6 @@ func (b *builder) properties() {
 		{buildProperty, p.Release},
 		{licenseProperty, p.License},
 		{descriptionProperty, p.Description},
-		{programProperty, w.Program},
 		{recordProperty, record},
 	} {
 		if v.value != "" { // a row without a value is not allowed

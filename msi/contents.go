@@ -17,11 +17,16 @@ import (
 	"github.com/vpkg/vpkg/msi/internal/cfb"
 	"github.com/vpkg/vpkg/msi/internal/ice"
 	"github.com/vpkg/vpkg/msi/internal/msidb"
+	"github.com/vpkg/vpkg/packaging"
 )
 
-// Contents is an open package of any maker, to be looked at table by table.
+// Contents is an open package of any maker, to be looked at table by table. Its
+// database is read once, and so is each cabinet: Check needs no more of them than
+// Package found.
 type Contents struct {
-	db *msidb.Database
+	db       *msidb.Database
+	cabinets map[string]*cab.Reader // that were opened, by name
+	decoded  map[string]bool        // those of which all files were read
 }
 
 // Open reads the database of a package of size bytes. r is read for as long as the
@@ -31,7 +36,33 @@ func Open(r io.ReaderAt, size int64) (*Contents, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Contents{db}, nil
+	return &Contents{db: db, cabinets: make(map[string]*cab.Reader), decoded: make(map[string]bool)}, nil
+}
+
+// Package gives what [Format.Read] gives.
+func (c *Contents) Package(ctx context.Context, depth packaging.Depth) (*packaging.Package, error) {
+	d, err := c.describe(ctx, depth)
+	if err != nil {
+		return nil, err
+	}
+	return d.p, ctx.Err()
+}
+
+// cabinet opens a cabinet of the package.
+func (c *Contents) cabinet(name string) (*cab.Reader, error) {
+	if z, ok := c.cabinets[name]; ok {
+		return z, nil
+	}
+	s := c.db.Stream(name)
+	if s == nil || s.At == nil {
+		return nil, &FormatError{name, errors.New("there is no such cabinet in the package")}
+	}
+	z, err := cab.Open(s.At, s.Size)
+	if err != nil {
+		return nil, &FormatError{name, err}
+	}
+	c.cabinets[name] = z
+	return z, nil
 }
 
 // A Table is one of a package's.
@@ -221,15 +252,18 @@ func (c *Contents) look(ctx context.Context) (ice.Contents, error) {
 		if !embedded || c.db.Stream(name) == nil { // a rule tells of the latter
 			continue
 		}
-		z, err := openCabinet(c.db, name)
+		z, err := c.cabinet(name)
 		if err != nil {
 			return ice.Contents{}, err
 		}
-		if err := z.Each(ctx, func(_ *cab.Entry, body io.Reader) error {
-			_, err := io.Copy(io.Discard, body)
-			return err
-		}); err != nil {
-			return ice.Contents{}, &FormatError{name, err}
+		if !c.decoded[name] {
+			if err := z.Each(ctx, func(_ *cab.Entry, body io.Reader) error {
+				_, err := io.Copy(io.Discard, body)
+				return err
+			}); err != nil {
+				return ice.Contents{}, &FormatError{name, err}
+			}
+			c.decoded[name] = true
 		}
 		x := ice.Cabinet{Name: name}
 		for _, f := range z.Files {
@@ -241,6 +275,17 @@ func (c *Contents) look(ctx context.Context) (ice.Contents, error) {
 		contents.Cabinets = append(contents.Cabinets, x)
 	}
 	return contents, nil
+}
+
+// ListSignatures gives the stream with the signature, if there is one.
+func (c *Contents) ListSignatures() []packaging.Signature {
+	var list []packaging.Signature
+	for i := range c.db.File.Streams {
+		if s := &c.db.File.Streams[i]; hasName(s, signatureStream) {
+			list = append(list, packaging.Signature{Name: strings.TrimPrefix(signatureStream, "\x05"), Kind: "Authenticode", Covers: "package", Size: s.Size})
+		}
+	}
+	return list
 }
 
 // Signature checks the package's signature: that nothing has changed since it was

@@ -4,13 +4,11 @@ import (
 	"context"
 	"crypto/md5" //nolint:gosec // what Windows Installer has in MsiFileHash
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/vpkg/vpkg/msi/internal/cab"
-	"github.com/vpkg/vpkg/msi/internal/msidb"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/payload"
 )
@@ -21,7 +19,11 @@ var _ packaging.Extractor = Format{}
 // the folders first, then the files that are not in the package but beside it, then
 // those of its cabinets.
 func (Format) Each(ctx context.Context, r io.ReaderAt, size int64, give func(e *packaging.Entry, body io.Reader) error) error {
-	d, err := describe(ctx, r, size, packaging.Headers)
+	contents, err := Open(r, size)
+	if err != nil {
+		return err
+	}
+	d, err := contents.describe(ctx, packaging.Headers)
 	if err != nil {
 		return err
 	}
@@ -53,7 +55,7 @@ func (d *describer) embedded() (cabinets []string, inside map[string]bool, err e
 		if !ok {
 			continue
 		}
-		c, err := openCabinet(d.db, name)
+		c, err := d.c.cabinet(name)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -67,22 +69,10 @@ func (d *describer) embedded() (cabinets []string, inside map[string]bool, err e
 	return cabinets, inside, nil
 }
 
-func openCabinet(db *msidb.Database, name string) (*cab.Reader, error) {
-	s := db.Stream(name)
-	if s == nil || s.At == nil {
-		return nil, &FormatError{name, errors.New("there is no such cabinet in the package")}
-	}
-	c, err := cab.Open(s.At, s.Size)
-	if err != nil {
-		return nil, &FormatError{name, err}
-	}
-	return c, nil
-}
-
 // contents reads the files of a cabinet, checks their sums and completes their
 // entries, each of which goes to give, as packaging.Extractor has it.
 func (d *describer) contents(ctx context.Context, name string, give func(e *packaging.Entry, body io.Reader) error) error {
-	c, err := openCabinet(d.db, name)
+	c, err := d.c.cabinet(name)
 	if err != nil {
 		return err
 	}
@@ -115,21 +105,17 @@ func (d *describer) contents(ctx context.Context, name string, give func(e *pack
 		return refused
 	case err != nil && ctx.Err() == nil:
 		return &FormatError{name, err}
+	case err == nil:
+		d.c.decoded[name] = true
 	}
 	return err
 }
 
 // ListSignatures gives the stream with the signature, if there is one.
 func (Format) ListSignatures(r io.ReaderAt, size int64) ([]packaging.Signature, error) {
-	db, err := readDatabase(r, size)
+	c, err := Open(r, size)
 	if err != nil {
 		return nil, err
 	}
-	var list []packaging.Signature
-	for i := range db.File.Streams {
-		if s := &db.File.Streams[i]; hasName(s, signatureStream) {
-			list = append(list, packaging.Signature{Name: strings.TrimPrefix(signatureStream, "\x05"), Kind: "Authenticode", Covers: "package", Size: s.Size})
-		}
-	}
-	return list, nil
+	return c.ListSignatures(), nil
 }

@@ -1,6 +1,7 @@
 package msi
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -26,11 +27,11 @@ import (
 // What the package's description has no place for in the tables stands in
 // properties of vpkg's own; of another maker's package it is empty.
 func (Format) Read(ctx context.Context, r io.ReaderAt, size int64, depth packaging.Depth) (*packaging.Package, error) {
-	d, err := describe(ctx, r, size, depth)
+	c, err := Open(r, size)
 	if err != nil {
 		return nil, err
 	}
-	return d.p, ctx.Err()
+	return c.Package(ctx, depth)
 }
 
 func readDatabase(r io.ReaderAt, size int64) (*msidb.Database, error) {
@@ -59,6 +60,7 @@ func properties(db *msidb.Database) map[string]string {
 
 // A describer finds out what a database says about its package.
 type describer struct {
+	c        *Contents
 	db       *msidb.Database
 	property map[string]string
 	p        *packaging.Package
@@ -69,12 +71,8 @@ type describer struct {
 }
 
 // describe reads a package to that depth.
-func describe(ctx context.Context, r io.ReaderAt, size int64, depth packaging.Depth) (*describer, error) {
-	db, err := readDatabase(r, size)
-	if err != nil {
-		return nil, err
-	}
-	d := &describer{db: db, property: properties(db)}
+func (c *Contents) describe(ctx context.Context, depth packaging.Depth) (*describer, error) {
+	d := &describer{c: c, db: c.db, property: properties(c.db)}
 	d.p = d.identity()
 	if err := d.layout(); err != nil {
 		return nil, err
@@ -221,6 +219,8 @@ func (d *describer) layout() error {
 	}
 	d.p.Layout.Sort()
 	d.services()
+	d.registry()
+	d.environment()
 	if row, ok := find(d.db, "MsiLockPermissionsEx", "LockObject", dataFolder); ok {
 		w.DataAccess = row.Text("SDDLText")
 	}
@@ -290,6 +290,72 @@ func (d *describer) services() {
 	}
 }
 
+// registry reads the values, without those that every package of vpkg has.
+func (d *describer) registry() {
+	w := d.p.Windows
+	own := d.property[nameProperty] != ""
+	for r := range d.db.Rows("Registry") {
+		v := registryValue(r)
+		if !own || v.Key != stateKey(d.p.Name) || !slices.Contains(stateNames, v.Name) {
+			w.Registry = append(w.Registry, v)
+		}
+	}
+	slices.SortFunc(w.Registry, func(a, b packaging.RegistryValue) int {
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value))
+	})
+}
+
+// registryValue reads a row of the table Registry: SDK, "Registry Table".
+func registryValue(r msidb.Record) packaging.RegistryValue {
+	v := packaging.RegistryValue{Key: r.Text("Key"), Name: r.Text("Name"), Type: "string", Value: r.Text("Value")}
+	roots := map[int]string{-1: `HKMU\`, 0: `HKCR\`, 1: `HKCU\`, 3: `HKU\`} // in the names of WiX; HKLM is what others mean
+	v.Key = roots[r.Int("Root")] + v.Key
+	begins, ends := strings.HasPrefix(v.Value, "[~]"), strings.HasSuffix(v.Value, "[~]")
+	switch {
+	case r.IsNull("Value") && slices.Contains([]string{"+", "-", "*"}, v.Name):
+		v.Type = "key"
+	case strings.Contains(v.Value, "[~]"):
+		switch v.Type = "multi"; {
+		case begins && !ends:
+			v.Type = "multi append"
+		case ends && !begins:
+			v.Type = "multi prepend"
+		}
+		v.Value = strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(v.Value, "[~]"), "[~]"), "[~]", "\n")
+	case strings.HasPrefix(v.Value, "##"):
+		v.Value = v.Value[1:]
+	case strings.HasPrefix(v.Value, "#%"):
+		v.Type, v.Value = "expand", v.Value[2:]
+	case strings.HasPrefix(v.Value, "#x"), strings.HasPrefix(v.Value, "#X"):
+		v.Type, v.Value = "binary", v.Value[2:]
+	case strings.HasPrefix(v.Value, "#"):
+		v.Type, v.Value = "dword", v.Value[1:]
+	}
+	return v
+}
+
+// environment reads the variables: SDK, "Environment Table".
+func (d *describer) environment() {
+	w := d.p.Windows
+	for r := range d.db.Rows("Environment") {
+		v := packaging.EnvironmentVariable{Name: r.Text("Name"), Value: r.Text("Value"), Action: "set"}
+		name := strings.TrimLeft(v.Name, "=+-!*")
+		marks := []byte(v.Name[:len(v.Name)-len(name)])
+		if slices.Sort(marks); string(marks) == "*-=" { // as environment writes them
+			v.Name = name
+		}
+		if value, ok := strings.CutPrefix(v.Value, "[~];"); ok {
+			v.Value, v.Action = value, "append"
+		} else if value, ok := strings.CutSuffix(v.Value, ";[~]"); ok {
+			v.Value, v.Action = value, "prepend"
+		}
+		w.Environment = append(w.Environment, v)
+	}
+	slices.SortFunc(w.Environment, func(a, b packaging.EnvironmentVariable) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value))
+	})
+}
+
 // cabinets reads the cabinets that are in the package.
 func (d *describer) cabinets(ctx context.Context, depth packaging.Depth) error {
 	seen := make(map[string]bool) // keys of File
@@ -313,7 +379,7 @@ func (d *describer) cabinets(ctx context.Context, depth packaging.Depth) error {
 }
 
 func (d *describer) cabinet(ctx context.Context, name string, depth packaging.Depth, seen map[string]bool) error {
-	c, err := openCabinet(d.db, name)
+	c, err := d.c.cabinet(name)
 	if err != nil {
 		return err
 	}

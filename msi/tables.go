@@ -173,6 +173,9 @@ func (b *builder) data() {
 // stateKey is the key in which every product of vpkg says what is installed where.
 func stateKey(name string) string { return `Software\vpkg\` + name }
 
+// stateNames are the values of that key that registry adds.
+var stateNames = []string{"InstallFolder", "Version", "Build", "ProductCode", "DataFolder"}
+
 // registry adds the product's values and vpkg's own. Each is a component, so that
 // none has another one's identity when there are more of them.
 func (b *builder) registry() {

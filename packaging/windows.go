@@ -67,6 +67,11 @@ const (
 )
 
 // A RegistryValue is one value below HKEY_LOCAL_MACHINE, in the 64-bit view.
+//
+// In a package of another maker, as it was read, a key of another root begins with
+// HKCR, HKCU, HKU, or with HKMU for the user's or the machine's, and a type may also be
+// "binary", with the value in hex; "multi append" or "multi prepend", to the strings
+// that are there; or "key", of which Name is what happens to it: + - or *.
 type RegistryValue struct {
 	Key   string // `Software\Illumio\VEN`
 	Name  string // empty means the key's default value
@@ -74,7 +79,9 @@ type RegistryValue struct {
 	Value string // of a dword in decimal; of multi with a new line between strings
 }
 
-// An EnvironmentVariable is one of the system's.
+// An EnvironmentVariable is one of the system's. In a package of another maker, as it
+// was read, the name has the marks of the table Environment before it, if they do not
+// say that it is the system's, set at installation and taken away at removal.
 type EnvironmentVariable struct {
 	Name   string
 	Value  string

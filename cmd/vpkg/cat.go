@@ -25,7 +25,6 @@ its target.`,
   vpkg cat agent.msi "/Program Files/Agent/agent.conf"`,
 		Args: usageArgs(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			frugal()
 			f, err := openPackage(args[0])
 			if err != nil {
 				return err

@@ -113,7 +113,7 @@ func (f *packageFile) texts() ([]compare.Text, error) {
 	texts := []compare.Text{{Name: compare.Actions, Weight: compare.Scripts, Body: b.String()}}
 	for _, t := range c.Tables() {
 		switch t.Name {
-		case "Registry", "Environment", "MsiServiceConfigFailureActions", "MsiLockPermissionsEx", "LockPermissions", "LaunchCondition", "Shortcut":
+		case "MsiServiceConfigFailureActions", "MsiLockPermissionsEx", "LockPermissions", "LaunchCondition", "Shortcut":
 			b := new(strings.Builder)
 			if err := c.WriteTable(b, t.Name); err != nil {
 				return nil, fmt.Errorf("reading %s: %w", f.Name(), err)

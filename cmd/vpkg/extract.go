@@ -39,7 +39,6 @@ anything fails, all that was extracted is removed.`,
 				return usageError{errors.New("extract: --owners is for root alone")}
 			}
 			o.Paths = args[1:]
-			frugal()
 			f, err := openPackage(args[0])
 			if err != nil {
 				return err

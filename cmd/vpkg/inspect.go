@@ -76,14 +76,13 @@ payload, so that --files reads all of it. Signatures are listed, not checked.`,
 }
 
 func (o *inspectOptions) run(ctx context.Context, w io.Writer, f *packageFile) error {
-	frugal()
 	depth := packaging.Headers
 	if o.all() || o.files && f.format.Name() == "deb" {
 		depth = packaging.Payload
 	}
-	p, err := f.format.Read(ctx, f, f.size, depth)
+	p, err := f.readTo(ctx, depth)
 	if err != nil {
-		return fmt.Errorf("reading %s: %w", f.Name(), err)
+		return err
 	}
 	in := inspection(f.format.Name(), p)
 	if depth == packaging.Headers {
@@ -135,9 +134,13 @@ type packageFile struct {
 	*os.File
 	size   int64
 	format packaging.Format
+	msi    *msi.Contents // of an MSI, once it was read
 }
 
+// openPackage opens a package that may be of any maker: the memory that it takes to
+// read it is bounded.
 func openPackage(name string) (*packageFile, error) {
+	frugal()
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -176,22 +179,37 @@ func (f *packageFile) identify() error {
 
 // read reads all of it.
 func (f *packageFile) read(ctx context.Context) (*packaging.Package, error) {
-	p, err := f.format.Read(ctx, f, f.size, packaging.Payload)
+	return f.readTo(ctx, packaging.Payload)
+}
+
+// readTo reads it to that depth.
+func (f *packageFile) readTo(ctx context.Context, depth packaging.Depth) (*packaging.Package, error) {
+	c, err := f.open()
+	if err != nil {
+		return nil, err
+	}
+	var p *packaging.Package
+	if c != nil {
+		p, err = c.Package(ctx, depth)
+	} else {
+		p, err = f.format.Read(ctx, f, f.size, depth)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", f.Name(), err)
 	}
 	return p, nil
 }
 
-// open gives the tables of an MSI; nil for another format.
+// open gives the tables of an MSI, which are read once; nil for another format.
 func (f *packageFile) open() (*msi.Contents, error) {
-	if f.format.Name() != "msi" {
-		return nil, nil
+	if f.format.Name() != "msi" || f.msi != nil {
+		return f.msi, nil
 	}
 	c, err := msi.Open(f, f.size)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", f.Name(), err)
 	}
+	f.msi = c
 	return c, nil
 }
 
@@ -310,15 +328,19 @@ type inspectedSignature struct {
 
 // listSignatures lists those of the package, never nil.
 func (f *packageFile) listSignatures() ([]inspectedSignature, error) {
-	list := []inspectedSignature{}
-	l, ok := f.format.(packaging.SignatureLister)
-	if !ok {
-		return list, nil
-	}
-	all, err := l.ListSignatures(f, f.size)
+	c, err := f.open()
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", f.Name(), err)
+		return nil, err
 	}
+	var all []packaging.Signature
+	if c != nil {
+		all = c.ListSignatures()
+	} else if l, ok := f.format.(packaging.SignatureLister); ok {
+		if all, err = l.ListSignatures(f, f.size); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", f.Name(), err)
+		}
+	}
+	list := []inspectedSignature{}
 	for _, s := range all {
 		list = append(list, inspectedSignature(s))
 	}

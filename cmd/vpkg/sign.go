@@ -67,7 +67,6 @@ is asked for, or none. The programs in an MSI are signed only where vpkg build
   vpkg sign --key release.asc --msi-key code.pfx dist/*.rpm dist/*.deb dist/*.msi`,
 		Args: usageArgs(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			frugal()
 			return o.run(cmd.Context(), cmd.OutOrStdout(), args)
 		},
 	}
@@ -233,7 +232,7 @@ func (s *packageSigner) signDetached(ctx context.Context, f *packageFile, name s
 
 // describe gives what signs an MSI in the name of its product, as vpkg build does.
 func (s *packageSigner) describe(ctx context.Context, f *packageFile) (*sign.Authenticode, error) {
-	p, err := f.format.Read(ctx, f, f.size, packaging.Headers)
+	p, err := f.readTo(ctx, packaging.Headers)
 	if err != nil {
 		return nil, err
 	}
