@@ -336,7 +336,7 @@ func (w *worker) read(ctx context.Context, i int) {
 // look reads an entry, and says whether it changed meanwhile.
 func (w *worker) look(ctx context.Context, want *Entry) (f found, again bool) {
 	fi, err := w.lstat(want.Path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, errLinks) {
 		return found{}, false
 	}
 	if err != nil {
@@ -570,4 +570,71 @@ func plain(err error) error {
 		return e.Err
 	}
 	return err
+}
+
+// ReadFile reads a regular file as Read would find it. One of more than limit bytes
+// is an error.
+func (s *Scan) ReadFile(name string, limit int64) ([]byte, error) {
+	r, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	w := worker{reading: r}
+	defer w.leave()
+	b, err := w.readFile(name, limit)
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: plain(err)}
+	}
+	return b, nil
+}
+
+func (w *worker) readFile(name string, limit int64) ([]byte, error) {
+	fi, err := w.lstat(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case !fi.Mode().IsRegular():
+		return nil, errors.New("it is no regular file")
+	case fi.Size() > limit:
+		return nil, fmt.Errorf("it has %d bytes, more than %d", fi.Size(), limit)
+	}
+	f, err := w.root.OpenFile(path.Base(name), os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if now, err := f.Stat(); err != nil || !os.SameFile(now, fi) {
+		return nil, errChanges
+	}
+	return io.ReadAll(io.LimitReader(f, limit))
+}
+
+// Names gives the names of what is in a folder, links to it followed as Read would,
+// in order. Of a folder that is not there the error is fs.ErrNotExist.
+func (s *Scan) Names(folder string) ([]string, error) {
+	r, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	fail := func(err error) ([]string, error) {
+		return nil, &fs.PathError{Op: "read", Path: folder, Err: plain(err)}
+	}
+	at, name := r.place(folder)
+	real, err := at.resolve(name)
+	if err != nil {
+		return fail(err)
+	}
+	d, err := at.root.OpenFile(real, os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return fail(err)
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(maxExtra)
+	if err != nil && err != io.EOF { //nolint:errorlint // Readdirnames returns io.EOF itself
+		return fail(err)
+	}
+	slices.Sort(names)
+	return names, nil
 }

@@ -30,3 +30,15 @@ func (r readerAt) ReadAt(p []byte, off int64) (int, error) {
 	r.bar.Add(n) //nolint:errcheck // only a bar that is full gives an error
 	return n, err
 }
+
+// Counting reports on f, where that is a terminal, how much of the total bytes of a
+// piece of work that is called doing has been read: add is called with how many were
+// read more, by any number of goroutines. Close takes the bar away.
+func Counting(f *os.File, doing string, total int64) (add func(n int), p *Progress) {
+	p = New(f, total)
+	if p.bar == nil {
+		return func(int) {}, p
+	}
+	p.bar.Describe(doing)
+	return func(n int) { p.bar.Add(n) }, p //nolint:errcheck // only a bar that is full gives an error
+}
