@@ -97,7 +97,7 @@ func (v *verification) openPGP(all []openPGPSignature, checked bool) {
 			s.Status = notChecked
 		case s.OpenPGPSignature.Status == sign.Bad:
 			text := fmt.Sprintf("signature of %s: %s", s.What, s.Reason)
-			v.Findings = append(v.Findings, finding{Rule: "signature", Severity: "error", Text: text})
+			v.find("signature", "", text)
 		}
 	}
 	v.Signatures = all
@@ -115,11 +115,8 @@ func (v *verification) openPGP(all []openPGPSignature, checked bool) {
 	}
 }
 
-// printOpenPGP writes a line for a package with signatures, and one for each of them.
-func (v *verification) printOpenPGP(w io.Writer) error {
-	if _, err := fmt.Fprintf(w, "%s: digests %s, signature %s\n", v.Package, v.Digests, v.Signature); err != nil {
-		return err
-	}
+// printOpenPGP writes a line for each signature.
+func (v *verification) printOpenPGP(w io.Writer) {
 	for _, s := range v.Signatures {
 		text := s.What + ": " + s.Status
 		if s.Signer != "" {
@@ -134,9 +131,6 @@ func (v *verification) printOpenPGP(w io.Writer) error {
 		if s.Reason != "" {
 			text += ": " + s.Reason
 		}
-		if _, err := fmt.Fprintf(w, "  %s\n", text); err != nil {
-			return err
-		}
+		fmt.Fprintf(w, "  %s\n", inLine(text))
 	}
-	return nil
 }

@@ -1,25 +1,35 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/vpkg/vpkg/internal/sign"
-	"github.com/vpkg/vpkg/msi"
+	"github.com/vpkg/vpkg/packaging/verify"
 )
 
 // verifyOptions are the flags of vpkg verify.
 type verifyOptions struct {
-	roots  string
-	keys   []string
-	strict bool
-	json   bool
+	roots   string
+	keys    []string
+	strict  bool
+	verbose bool
+	json    bool
+
+	policy    string
+	disable   []string
+	explain   string
+	rules     bool
+	noLinters bool
+	meant     meantOptions
 
 	installed installedOptions
 }
@@ -29,60 +39,72 @@ func verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify PKG...",
 		Short: "Check packages for damage and mistakes",
-		Long: `Check packages: every digest that they carry, their signatures, and of an MSI also
-the rules of Windows Installer that can be checked without Windows. Each finding
-names its rule; docs/msi-rules.md says what to do about it.
+		Long: `Check packages: every digest that they carry, their signatures, and the mistakes that
+docs/verify.md lists, of an MSI also the rules of Windows Installer that can be
+checked without Windows. Each finding names its rule, which --explain explains.
 
 Signatures of an RPM, of a DEB and of a DEB in a file PKG.asc beside it are checked
 with --keys; without it they are only named. A package is unsigned, or its signature
 is good, bad, expired, weak (of SHA-1), by an unknown key, or unsupported.
 
+With --manifest the package is also compared with what the manifest makes for its
+system. A policy takes rules away, gives them another severity and lists exceptions:
+.vpkg-verify.yaml in this folder, or the file that --policy names.
+
+rpmlint, lintian and shellcheck are run where they are installed, and their findings
+are listed under their own names. They unpack the package: see docs/verify.md before
+you let them see one that you do not trust.
+
 The exit status is 1 if a package is damaged or has an error, and with --strict
 also if it has a warning; with --keys, for an RPM or a DEB, also if it does not have a
-good signature, and with --roots if an MSI does not.`,
+good signature, and with --roots if an MSI does not. It is 2 if the command was used
+wrongly, or a package or the policy cannot be read.`,
 		Example: `  vpkg verify --keys release.asc dist/*.rpm dist/*.deb
-  vpkg verify --roots ca.pem --strict other.msi`,
+  vpkg verify --roots ca.pem --strict other.msi
+  vpkg verify --manifest vpkg.yaml dist/agent-1.4.0-7.el9.x86_64.rpm
+  vpkg verify --explain script-deletes-data`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if o.installed.on {
+			switch {
+			case o.installed.on:
 				return nil
+			case o.rules:
+				return usageArgs(cobra.NoArgs)(cmd, args)
+			case cmd.Flags().Changed("explain"):
+				return usageArgs(cobra.MaximumNArgs(1))(cmd, args)
 			}
 			return usageArgs(cobra.MinimumNArgs(1))(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if o.installed.on {
+			switch {
+			case o.rules:
+				return listRules(cmd.OutOrStdout())
+			case o.explain == everyRule && len(args) == 1:
+				return explainRule(cmd.OutOrStdout(), args[0])
+			case cmd.Flags().Changed("explain") && o.explain != everyRule:
+				return explainRule(cmd.OutOrStdout(), o.explain)
+			case cmd.Flags().Changed("explain"):
+				return listRules(cmd.OutOrStdout())
+			case o.installed.on:
 				return o.runInstalled(cmd.Context(), cmd.OutOrStdout(), args)
 			}
 			return o.run(cmd.Context(), cmd.OutOrStdout(), args)
 		},
 	}
-	cmd.Flags().StringVar(&o.roots, "roots", "", "a `FILE` of certificates, PEM, of which one has to vouch for the signer")
-	cmd.Flags().StringSliceVar(&o.keys, "keys", nil, "a `FILE` of OpenPGP public keys, armored or binary, of which one has to have signed; may be repeated")
-	cmd.Flags().BoolVar(&o.strict, "strict", false, "fail for warnings too")
-	cmd.Flags().BoolVar(&o.json, "json", false, "write JSON")
+	fl := cmd.Flags()
+	fl.StringVar(&o.roots, "roots", "", "a `FILE` of certificates, PEM, of which one has to vouch for the signer")
+	fl.StringSliceVar(&o.keys, "keys", nil, "a `FILE` of OpenPGP public keys, armored or binary, of which one has to have signed; may be repeated")
+	fl.BoolVar(&o.strict, "strict", false, "fail for warnings too")
+	fl.BoolVarP(&o.verbose, "verbose", "v", false, "show information too, and which linters are not installed")
+	fl.BoolVar(&o.json, "json", false, "write JSON")
+	fl.StringVar(&o.policy, "policy", "", "the policy `FILE` (default "+verify.PolicyFile+", where there is one)")
+	fl.StringSliceVar(&o.disable, "disable", nil, "a `RULE` that finds nothing; may be repeated")
+	fl.StringVar(&o.explain, "explain", "", "explain a `RULE`, or without one list all")
+	fl.Lookup("explain").NoOptDefVal = everyRule // --explain RULE then has the rule as an argument
+	fl.BoolVar(&o.rules, "rules", false, "list all rules")
+	fl.BoolVar(&o.noLinters, "no-linters", false, "do not run rpmlint, lintian and shellcheck")
+	o.meant.flags(cmd)
 	o.installed.flags(cmd)
 	return cmd
-}
-
-// A verification is what was found about one package.
-type verification struct {
-	Package   string `json:"package"`
-	Format    string `json:"format"`
-	Digests   string `json:"digests"`             // "good"
-	Signature string `json:"signature,omitempty"` // a sign.Status, or "not checked" without keys
-	Signer    string `json:"signer,omitempty"`
-	// Signatures has each OpenPGP signature.
-	Signatures []openPGPSignature `json:"signatures,omitempty"`
-	Findings   []finding          `json:"findings"`
-
-	failed   bool
-	unsigned bool // it has no good signature, where one is wanted
-}
-
-type finding struct {
-	Rule     string `json:"rule"`
-	Severity string `json:"severity"` // "error" or "warning"
-	Where    string `json:"where,omitempty"`
-	Text     string `json:"text"`
 }
 
 // Errors for packages that were checked.
@@ -92,38 +114,64 @@ var (
 )
 
 func (o *verifyOptions) run(ctx context.Context, w io.Writer, names []string) error {
-	roots, err := readRoots(o.roots)
+	frugal()
+	policy, err := o.loadPolicy()
 	if err != nil {
 		return err
+	}
+	roots, err := readRoots(o.roots)
+	if err != nil {
+		return troubleError{err}
 	}
 	keys, err := sign.LoadKeys(o.keys...)
 	if err != nil {
+		return troubleError{err}
+	}
+	v := &verifier{verifyOptions: o, policy: policy, roots: roots, keys: keys}
+	if err := v.open(); err != nil {
 		return err
 	}
-	var all []verification
-	failed, unsigned := false, false
-	for _, name := range names {
-		v, err := o.verify(ctx, name, roots, keys)
-		if err != nil {
-			return err
+	all, trouble := v.packages(ctx, w, names)
+	if err := errors.Join(trouble, v.close()); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		all = append(all, v)
-		failed, unsigned = failed || v.failed, unsigned || v.unsigned
-	}
-	if o.json {
-		err = writeJSON(w, all)
-	} else {
-		err = printVerifications(w, all)
+		return troubleError{err} // 1 would say that the packages were looked at
 	}
 	switch {
-	case err != nil:
-		return err
-	case failed:
+	case slices.ContainsFunc(all, func(v verification) bool { return v.failed }):
 		return errFindings
-	case unsigned:
+	case slices.ContainsFunc(all, func(v verification) bool { return v.unsigned }):
 		return errUnsigned
 	}
 	return nil
+}
+
+// loadPolicy reads the policy and adds what the command line disables.
+func (o *verifyOptions) loadPolicy() (*verify.Policy, error) {
+	rules := allRules()
+	policy := new(verify.Policy)
+	name := o.policy
+	if name == "" {
+		name = verify.PolicyFile
+	}
+	text, err := os.ReadFile(name)
+	switch {
+	case errors.Is(err, os.ErrNotExist) && o.policy == "":
+	case err != nil:
+		return nil, troubleError{fmt.Errorf("reading the policy: %w", err)}
+	default:
+		if policy, err = verify.ParsePolicy(name, text, rules); err != nil {
+			return nil, troubleError{err}
+		}
+	}
+	for _, rule := range o.disable {
+		if err := verify.CheckName(rule, rules); err != nil {
+			return nil, usageError{fmt.Errorf("--disable: %w", err)}
+		}
+	}
+	policy.Disable = append(policy.Disable, o.disable...)
+	return policy, nil
 }
 
 // readRoots reads certificates; without a file there are none, and nobody has to
@@ -143,90 +191,98 @@ func readRoots(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-func (o *verifyOptions) verify(ctx context.Context, name string, roots *x509.CertPool, keys *sign.Keys) (verification, error) {
-	f, err := openPackage(name)
-	if err != nil {
-		return verification{}, err
-	}
-	defer f.Close()
-	if _, err := f.read(ctx); err != nil {
-		return verification{}, err
-	}
-	v := verification{Package: name, Format: f.format.Name(), Digests: "good", Findings: []finding{}}
-	c, err := f.open()
-	if err != nil {
-		return v, err
-	}
-	if c == nil {
-		all, err := f.signatures(ctx, keys)
-		if err != nil {
-			return v, fmt.Errorf("checking %s: %w", name, err)
-		}
-		v.openPGP(all, len(o.keys) > 0)
-		return v, nil
-	}
-	found, err := c.Check(ctx)
-	if err != nil {
-		return v, fmt.Errorf("checking %s: %w", name, err)
-	}
-	for _, x := range found {
-		severity := "error"
-		if x.Warning {
-			severity = "warning"
-		}
-		v.failed = v.failed || !x.Warning || o.strict
-		v.Findings = append(v.Findings, finding{x.Rule, severity, x.Where, x.Text})
-	}
-	return v, v.signature(ctx, c, roots)
+// A verifier verifies packages one by one.
+type verifier struct {
+	*verifyOptions
+	policy *verify.Policy
+	roots  *x509.CertPool
+	keys   *sign.Keys
+	meant  *meant // nil without a manifest
 }
 
-// signature finds out about the signature of an MSI.
-func (v *verification) signature(ctx context.Context, c *msi.Contents, roots *x509.CertPool) error {
-	switch s, err := c.Signature(ctx, roots); {
-	case errors.Is(err, sign.ErrUnsigned):
-		v.Signature = "unsigned"
-		v.failed = v.failed || roots != nil
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
-		v.Signature, v.failed = "bad", true
-		v.Findings = append(v.Findings, finding{Rule: "signature", Severity: "error", Text: err.Error()})
-	default:
-		v.Signature, v.Signer = "good", s.Signer.Subject.String()
-	}
-	return nil
+func (v *verifier) open() error {
+	var err error
+	v.meant, err = v.verifyOptions.meant.open()
+	return err
 }
 
-func printVerifications(w io.Writer, all []verification) error {
-	for _, v := range all {
-		if v.Signature != string(sign.Unsigned) && v.Format != "msi" {
-			if err := v.printOpenPGP(w); err != nil {
-				return err
-			}
+func (v *verifier) close() error {
+	if v.meant == nil {
+		return nil
+	}
+	return v.meant.close()
+}
+
+// packages verifies two packages at a time, and writes about each when those before
+// it were written. What cannot be read is no obstacle to the others.
+func (v *verifier) packages(ctx context.Context, w io.Writer, names []string) ([]verification, error) {
+	type result struct {
+		v   verification
+		err error
+	}
+	results := make([]chan result, len(names))
+	slots := make(chan struct{}, 2)
+	for i := range results {
+		results[i] = make(chan result, 1)
+	}
+	go func() {
+		for i, name := range names {
+			slots <- struct{}{}
+			go func() {
+				x, err := v.one(ctx, name, len(names) == 1)
+				results[i] <- result{x, err}
+				<-slots
+			}()
+		}
+	}()
+	all := []verification{}
+	var errs []error
+	used := make([]int, len(v.policy.Except))
+	for i := range results {
+		r := <-results[i]
+		if r.err != nil {
+			errs = append(errs, r.err)
 			continue
 		}
-		text := v.Package + ": digests good"
-		switch {
-		case v.Signer != "":
-			text += ", signature good, by " + v.Signer
-		case v.Signature != "":
-			text += ", signature " + v.Signature
-			if v.Signature == "unsigned" {
-				text = v.Package + ": digests good, unsigned"
-			}
+		for k, n := range r.v.used {
+			used[k] += n
 		}
-		if _, err := fmt.Fprintln(w, text); err != nil {
-			return err
-		}
-		for _, f := range v.Findings {
-			where := ""
-			if f.Where != "" {
-				where = f.Where + ": "
-			}
-			if _, err := fmt.Fprintf(w, "  %s %s: %s%s\n", f.Rule, f.Severity, where, f.Text); err != nil {
-				return err
+		all = append(all, r.v)
+		if !v.json {
+			var b bytes.Buffer
+			r.v.print(&b, v.verbose)
+			if _, err := (printable{w}).Write(b.Bytes()); err != nil {
+				return all, err
 			}
 		}
 	}
-	return nil
+	if len(errs) > 0 {
+		return all, errors.Join(errs...)
+	}
+	unused := unusedExceptions(v.policy, used)
+	if v.json {
+		if len(all) > 0 {
+			all[len(all)-1].Findings = append(all[len(all)-1].Findings, unused...)
+		}
+		return all, writeJSON(w, all)
+	}
+	if v.verbose {
+		for _, f := range unused {
+			fmt.Fprintf(w, "%s\n", f)
+		}
+	}
+	return all, nil
+}
+
+// unusedExceptions gives a finding for each exception that passed over nothing.
+func unusedExceptions(p *verify.Policy, used []int) []verify.Finding {
+	var findings []verify.Finding
+	for i, x := range p.Except {
+		if used[i] == 0 {
+			text := fmt.Sprintf("the exception from %s passes over nothing: %s", x.Rule, x.Reason)
+			findings = append(findings, verify.NewFinding("unused-exception", x.Paths[0], text))
+		}
+	}
+	findings, _ = (&verify.Policy{Disable: p.Disable, Severity: p.Severity}).Apply(findings)
+	return findings
 }

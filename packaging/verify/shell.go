@@ -39,6 +39,7 @@ func parseShell(body string) (*syntax.File, error) {
 	if openers > maxOpeners {
 		return nil, errors.New("it has too many brackets")
 	}
+	body = strings.ToValidUTF8(body, "?") // comments have other encodings, too
 	var first error
 	for _, v := range []syntax.LangVariant{syntax.LangBash, syntax.LangPOSIX} {
 		f, err := syntax.NewParser(syntax.Variant(v), syntax.KeepComments(true)).Parse(strings.NewReader(body), "")
@@ -132,6 +133,7 @@ type trace struct {
 	scene  scene
 	steps  []step
 	result status // of the script
+	mayEnd bool   // it may have ended before, with another status
 	// failsAt is the line of the command that surely ends the script with a failure.
 	failsAt uint
 }
@@ -141,6 +143,9 @@ func run(f *syntax.File, errexit bool, sc scene) *trace {
 	r := &runner{t: &trace{scene: sc}, args: sc.args, vars: map[string]string{}, funcs: map[string]*syntax.Stmt{}, errexit: errexit, result: succeeds}
 	r.list(f.Stmts, context{last: true})
 	r.t.result = r.result
+	if r.t.mayEnd && r.t.result != succeeds {
+		r.t.result = uncertain
+	}
 	return r.t
 }
 
@@ -186,9 +191,9 @@ func (r *runner) merge(a, b *runner) {
 		}
 		return
 	case a.ended:
-		a = b
+		a, r.t.mayEnd = b, true
 	case b.ended:
-		b = a
+		b, r.t.mayEnd = a, true
 	}
 	for k, v := range a.vars {
 		if b.vars[k] != v {
@@ -319,7 +324,7 @@ func (r *runner) binary(x *syntax.BinaryCmd, c context) {
 		if r.ended {
 			return
 		}
-		runs, skipped := r.result, uncertain // and what the list ends with without the second command
+		runs, skipped := r.result, fails // and what the list ends with without the second command
 		if x.Op == syntax.OrStmt {
 			runs, skipped = runs.not(), succeeds
 		}
