@@ -211,12 +211,12 @@ func (c *check) files(ctx context.Context, x *expectation) error {
 	look := make(packaging.Layout, 0, len(x.layout)) // what may be anything is not looked at
 	treatments := map[string]verify.Treatment{}      // other than must-match
 	s.Skip = func(e *packaging.Entry) bool { return treatments[e.Path] == verify.MayDiffer }
-	var known packaging.Layout // but is no stranger
+	var ignored packaging.Layout // but is no stranger
 	for i := range x.layout {
 		e := &x.layout[i]
 		t := x.treatment(e)
 		if t == verify.Ignore {
-			known = append(known, *e)
+			ignored = append(ignored, *e)
 			continue
 		}
 		if t == verify.MayDiffer {
@@ -239,7 +239,7 @@ func (c *check) files(ctx context.Context, x *expectation) error {
 		c.unchecked(e.Path, e.Err)
 	}
 	c.result.Checked = len(look) - len(errs)
-	d := differences{check: c, x: x, want: look, got: got, known: known, treatments: treatments, users: users, groups: groups, scan: s}
+	d := differences{check: c, x: x, want: look, got: got, ignored: ignored, treatments: treatments, users: users, groups: groups, scan: s}
 	d.compare()
 	return c.labels(ctx, got)
 }

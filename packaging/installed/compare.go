@@ -15,7 +15,7 @@ type differences struct {
 	*check
 	x             *expectation
 	want, got     packaging.Layout
-	known         packaging.Layout // what the policy ignores, in order
+	ignored       packaging.Layout // what the policy ignores, in order
 	treatments    map[string]verify.Treatment
 	users, groups *accounts
 	scan          *packaging.Scan
@@ -64,19 +64,40 @@ func (d *differences) entry(p string, ms []packaging.Mismatch) {
 	}
 }
 
-// linked reports whether an entry is a link to a folder that the hook leaves alone, or
-// another name of a file of which all was said.
+// linked reports whether an entry is a link to a folder that the hook or dpkg leaves
+// alone, or another name of a file of which all was said.
 func (d *differences) linked(p string, want, got packaging.Entry) bool {
-	if d.x.made[p] && want.Mode.IsDir() && got.Mode&fs.ModeSymlink != 0 {
+	if (d.x.made[p] || d.isShared(&want)) && want.Mode.IsDir() && got.Mode&fs.ModeSymlink != 0 {
 		_, err := d.scan.Names(p)
 		return err == nil
 	}
 	return want.HardLink != "" && want.HardLink == got.HardLink
 }
 
+// isShared reports whether an entry is a folder that a DEB lists because it has a file
+// in it. dpkg leaves one that is there as it is.
+func (d *differences) isShared(e *packaging.Entry) bool {
+	format := d.known.Format
+	if d.o.Package != nil {
+		format = d.o.Format
+	}
+	return verify.IsImplicit(format, packaging.Layout{*e}, e.Path) && !slices.ContainsFunc(d.x.whole, func(dir string) bool {
+		return e.Path == dir || strings.HasPrefix(e.Path, dir+"/")
+	})
+}
+
+// docs are folders that rpm --excludedocs and dpkg's path-exclude, which images for
+// containers have set, leave out.
+var docs = []string{"/usr/share/doc/", "/usr/share/info/", "/usr/share/locale/", "/usr/share/man/"}
+
+// isDoc reports whether an entry may have been left out when it was installed.
+func isDoc(e *packaging.Entry) bool {
+	return e.Doc || slices.ContainsFunc(docs, func(dir string) bool { return strings.HasPrefix(e.Path, dir) })
+}
+
 func (d *differences) extra(p string, got packaging.Entry) {
 	e := packaging.Entry{Path: p, Mode: got.Mode}
-	if _, ok := d.known.Lookup(p); ok || d.x.treatment(&e) == verify.Ignore {
+	if _, ok := d.ignored.Lookup(p); ok || d.x.treatment(&e) == verify.Ignore {
 		return
 	}
 	what := kind(got.Mode)
@@ -91,7 +112,7 @@ func (d *differences) missing(p string, want packaging.Entry) {
 		d.below++
 		return
 	}
-	if want.Config == packaging.ConfigMissingOK {
+	if want.Config == packaging.ConfigMissingOK || isDoc(&want) {
 		return
 	}
 	d.goneFolder(p, want.Mode)
@@ -125,7 +146,7 @@ func (d *differences) counted() {
 // attribute makes a finding of one attribute that differs.
 func (d *differences) attribute(want, got *packaging.Entry, m packaging.Mismatch) {
 	p := want.Path
-	if skips(want, m.Attribute) {
+	if skips(want, m.Attribute) || want.Mode.IsDir() && got.Mode.IsDir() && d.isShared(want) {
 		return
 	}
 	switch m.Attribute {
