@@ -18,6 +18,7 @@ import (
 const Usage = `Usage: vpkg-hook platform apply|boot|monitor|restart|restore|start|stop
        vpkg-hook platform status [--json]
        vpkg-hook check-env [--json]
+       vpkg-hook verify [--json]
        vpkg-hook gen-supportreport
        vpkg-hook suspend|unsuspend
        vpkg-hook unpair saved|recommended|open [noreport]

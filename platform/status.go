@@ -94,11 +94,9 @@ func (p Product) status(ctx context.Context, s supervisor, asJSON bool) int {
 		Components: states,
 	}
 	if asJSON {
-		b, err := tinyjson.Marshal(status)
-		if err != nil {
+		if err := p.printJSON(status); err != nil {
 			return p.fail("status", err)
 		}
-		p.print("%s\n", b)
 	} else {
 		p.print("%s", status)
 	}
@@ -109,6 +107,14 @@ func (p Product) status(ctx context.Context, s supervisor, asJSON bool) int {
 		return platformInactive
 	}
 	return platformFailed
+}
+
+func (p Product) printJSON(v any) error {
+	b, err := tinyjson.Marshal(v)
+	if err == nil {
+		p.print("%s\n", b)
+	}
+	return err
 }
 
 // String gives the status as a person reads it: a line for the product and one

@@ -83,11 +83,7 @@ func (s systemd) states(ctx context.Context) ([]ComponentState, error) {
 
 // unitState reads a block of `systemctl show`.
 func unitState(unit, block string) (ComponentState, error) {
-	props := map[string]string{}
-	for line := range strings.Lines(block) {
-		k, v, _ := strings.Cut(strings.TrimSpace(line), "=")
-		props[k] = v
-	}
+	props := properties(block)
 	c := ComponentState{Name: strings.TrimSuffix(unit, ".service")}
 	switch load := props["LoadState"]; load {
 	case "loaded":
@@ -116,6 +112,16 @@ func unitState(unit, block string) (ComponentState, error) {
 	c.Restarts, _ = strconv.Atoi(props["NRestarts"])
 	c.Since, _ = time.Parse("Mon 2006-01-02 15:04:05 MST", props["StateChangeTimestamp"])
 	return c, nil
+}
+
+// properties reads a block's lines KEY=VALUE.
+func properties(block string) map[string]string {
+	props := map[string]string{}
+	for line := range strings.Lines(block) {
+		k, v, _ := strings.Cut(strings.TrimSpace(line), "=")
+		props[k] = v
+	}
+	return props
 }
 
 // systemctl runs the command of that name. Its messages become the error.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"strconv"
 	"strings"
 
@@ -67,12 +66,8 @@ const (
 // the running one. Of an image only files are looked at. p.Sys is then that system,
 // or a hooks.Host without a root, to which it is added.
 func (p Product) Deviations(ctx context.Context, root string) ([]Deviation, error) {
-	if h, ok := p.Sys.(hooks.Host); ok && root != "" && h.Root == "" {
-		h.Root = root
-		p.Sys = h
-	}
-	v := verification{Product: p}
-	was, err := hooks.ReadInstalled(p.Sys, p.Config.Name)
+	v := verification{Product: p.in(root)}
+	was, err := hooks.ReadInstalled(v.Sys, p.Config.Name)
 	if err != nil {
 		return nil, fmt.Errorf("reading the installed state: %w", err)
 	}
@@ -89,6 +84,15 @@ func (p Product) Deviations(ctx context.Context, root string) ([]Deviation, erro
 	return v.found, v.running(ctx, root != "")
 }
 
+// in is the product of the system in that folder.
+func (p Product) in(root string) Product {
+	if h, ok := p.Sys.(hooks.Host); ok && root != "" && h.Root == "" {
+		h.Root = root
+		p.Sys = h
+	}
+	return p
+}
+
 // A verification is one run of Deviations.
 type verification struct {
 	Product
@@ -96,42 +100,47 @@ type verification struct {
 	found []Deviation
 }
 
-func (v *verification) add(rule, where, format string, args ...any) {
-	v.found = append(v.found, Deviation{Rule: rule, Where: where, Text: fmt.Sprintf(format, args...)})
+func (v *verification) add(rule, where, text string) {
+	v.found = append(v.found, Deviation{Rule: rule, Where: where, Text: text})
 }
 
 // differ adds a deviation with two values.
 func (v *verification) differ(rule, where, want, got string) {
-	v.found = append(v.found, Deviation{rule, where, fmt.Sprintf("is %s, want %s", got, want), want, got})
+	v.found = append(v.found, Deviation{rule, where, "is " + got + ", want " + want, want, got})
 }
 
 // stateFiles looks at what the state folder says of the installation.
 func (v *verification) stateFiles(was hooks.Installed) error {
-	at := func(name string) string { return path.Join(v.Config.State(), name) }
-	if _, err := v.Sys.Stat(at("failed")); err == nil {
+	dir := v.Config.State() + "/"
+	if v.there(dir + "failed") {
 		f, err := hooks.ReadFailure(v.Sys, v.Config.Name)
 		if err != nil {
 			return err
 		}
-		v.add(RuleFailed, at("failed"), "the installation failed: %s", f.Error)
+		v.add(RuleFailed, dir+"failed", "the installation failed: "+f.Error)
 	}
-	if _, err := v.Sys.Stat(at("recovery.txt")); err == nil {
-		v.add(RuleRecovery, at("recovery.txt"), "says what could not be given back")
+	if v.there(dir + "recovery.txt") {
+		v.add(RuleRecovery, dir+"recovery.txt", "says what could not be given back")
 	}
-	if _, err := v.Sys.Stat(at("journal.json")); err == nil {
+	if v.there(dir + "journal.json") {
 		e, err := hooks.Unended(v.Sys, v.Config.Name)
 		if err != nil {
 			return err
 		}
-		v.add(RuleUnfinished, at("journal.json"), "the %s of version %s has not ended: it broke off, or goes on just now", e.Phase, e.Version)
+		v.add(RuleUnfinished, dir+"journal.json", string(e.Phase)+" of version "+e.Version+" has not ended: it broke off, or goes on just now")
 	}
 	switch {
 	case was.Version == "":
-		v.add(RuleUnfinished, at("installed.json"), "the package has been unpacked and not set up: its scripts have not run")
+		v.add(RuleUnfinished, dir+"installed.json", "the package has been unpacked and not set up: its scripts have not run")
 	case was.Version != v.Config.Version:
-		v.add(RuleUnfinished, at("installed.json"), "version %s has been set up, and version %s is unpacked", was.Version, v.Config.Version)
+		v.add(RuleUnfinished, dir+"installed.json", "version "+was.Version+" has been set up, and version "+v.Config.Version+" is unpacked")
 	}
 	return nil
+}
+
+func (v *verification) there(name string) bool {
+	_, err := v.Sys.Stat(name)
+	return err == nil
 }
 
 // beside looks at the folders and files that the hook makes.

@@ -81,11 +81,6 @@ func (v *verification) unitsInImage() error {
 	return nil
 }
 
-func (v *verification) there(name string) bool {
-	_, err := v.Sys.Stat(name)
-	return err == nil
-}
-
 // empty reports whether nothing can be read there, as from /dev/null.
 func (v *verification) empty(name string) bool {
 	b, err := v.Sys.ReadFile(name)
@@ -108,7 +103,7 @@ func (v *verification) unitText(name string) (string, error) {
 func wantedBy(unit string) []string {
 	var folders []string
 	install := false
-	for line := range strings.Lines(unit) {
+	for _, line := range strings.Split(unit, "\n") {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "[") {
 			install = line == "[Install]"
@@ -133,15 +128,12 @@ func (v *verification) masked(unit string) {
 }
 
 func (v *verification) overridden(unit, file string) {
-	v.found = append(v.found, Deviation{Rule: RuleUnitOverridden, Where: unit, Text: "is changed by " + file, Got: file})
+	v.add(RuleUnitOverridden, unit, "is changed by "+file)
 }
 
 func (v *verification) disabled(unit, got string) {
-	v.found = append(v.found, Deviation{RuleUnitDisabled, unit, "is not started at boot: it is " + got, "enabled", got})
+	v.differ(RuleUnitDisabled, unit, "enabled", got)
 }
-
-// What is asked for about each unit: org.freedesktop.systemd1(5).
-const unitProperties = "Id,LoadState,ActiveState,SubState,Type,RemainAfterExit,MainPID,FragmentPath,DropInPaths,NeedDaemonReload"
 
 // units looks at the units and their processes. The product is up when its unit is
 // active.
@@ -149,7 +141,8 @@ func (v *verification) units(ctx context.Context) (up bool, err error) {
 	if len(v.Config.Units) == 0 {
 		return false, nil
 	}
-	argv := []string{"systemctl", "show", "--property=" + unitProperties}
+	argv := []string{"systemctl", "show", "--property=" +
+		"Id,LoadState,ActiveState,SubState,MainPID,Type,RemainAfterExit,FragmentPath,DropInPaths,NeedDaemonReload"}
 	for _, u := range v.Config.Units {
 		argv = append(argv, u.Name)
 	}
@@ -161,50 +154,49 @@ func (v *verification) units(ctx context.Context) (up bool, err error) {
 	if len(blocks) != len(v.Config.Units) {
 		return false, fmt.Errorf("systemctl show: %d answers for %d units", len(blocks), len(v.Config.Units))
 	}
-	up = true // where there is no product's unit, as below
 	for i, u := range v.Config.Units {
 		is := properties(blocks[i])
 		if is["LoadState"] == "not-found" { // the record's matter
-			up = up && i > 0
 			continue
 		}
 		masked := v.unitFile(ctx, u, is)
-		active := v.unitRuns(ctx, u, is, masked, i == 0, up)
-		up = up && (i > 0 || active)
+		c, err := unitState(u.Name, blocks[i])
+		switch {
+		case err != nil: // and so it cannot be loaded
+			v.add(RuleUnitOverridden, u.Name, err.Error())
+		case masked && c.PID == 0:
+		case i == 0 || up:
+			// Where the product's unit does not run, the others are stopped with it, which
+			// is one deviation.
+			v.unitRuns(ctx, u, c, i == 0, is["Type"] == "oneshot" && is["RemainAfterExit"] != "yes")
+		}
+		up = up || i == 0 && c.State == StateRunning
 	}
 	return up, nil
-}
-
-func properties(block string) map[string]string {
-	m := map[string]string{}
-	for line := range strings.Lines(block) {
-		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		m[key] = value
-	}
-	return m
 }
 
 // unitFile looks at where a unit comes from and whether it is enabled.
 func (v *verification) unitFile(ctx context.Context, u hooks.Unit, is map[string]string) (masked bool) {
 	out, _ := v.Sys.Run(ctx, "systemctl", "is-enabled", u.Name) // its status says the same as its answer
 	answer := strings.TrimSpace(out)
-	if is["LoadState"] == "masked" || answer == "masked" || answer == "masked-runtime" {
+	if is["LoadState"] == "masked" || strings.HasPrefix(answer, "masked") {
 		v.masked(u.Name)
 		return true
 	}
-	if file := is["FragmentPath"]; file != "" && !slices.Contains(unitFolders, path.Dir(file)) {
+	file := is["FragmentPath"]
+	if file != "" && !slices.Contains(unitFolders, path.Dir(file)) {
 		v.overridden(u.Name, file)
 		return false
 	}
-	changed := false
+	changed := is["NeedDaemonReload"] != "yes"
 	for _, file := range strings.Fields(is["DropInPaths"]) {
 		if !v.ownDropIn(file) {
 			v.overridden(u.Name, file)
 			changed = true
 		}
 	}
-	if is["NeedDaemonReload"] == "yes" && !changed {
-		v.add(RuleUnitOverridden, u.Name, "its file or a drop-in is not what systemd has read: see systemctl cat %s", u.Name)
+	if !changed {
+		v.add(RuleUnitOverridden, u.Name, "its file or a drop-in is not what systemd has read: see systemctl cat "+u.Name)
 	}
 	if u.Enable && answer != "enabled" {
 		v.disabled(u.Name, answer)
@@ -219,35 +211,33 @@ func (v *verification) ownDropIn(file string) bool {
 	if slices.Contains(unitFolders, path.Dir(dir)) && strings.Count(path.Base(dir), ".") == 1 {
 		return true
 	}
-	return slices.ContainsFunc(hooks.Beside(v.Config, v.user), func(s hooks.Step) bool {
-		return s.Kind == hooks.File && !s.Absent && s.Path == file
-	})
+	for _, s := range hooks.Beside(v.Config, v.user) {
+		if s.Path == file && !s.Absent {
+			return true
+		}
+	}
+	return false
 }
 
-// unitRuns looks at whether a unit runs that is to run, and at its process. Where the
-// product's unit does not run, the others are stopped with it, which is one
-// deviation.
-func (v *verification) unitRuns(ctx context.Context, u hooks.Unit, is map[string]string, masked, first, up bool) (active bool) {
-	i := slices.IndexFunc(v.Config.Components, func(c hooks.Component) bool { return c.Name+".service" == u.Name })
-	switch is["ActiveState"] {
-	case "active", "reloading":
-		active = true
-	case "activating":
-		active = is["SubState"] != "auto-restart" // which is what follows a failure
-	}
-	wanted := u.Start || i >= 0 || first && (len(v.Config.Start) > 0 || len(v.Config.Components) > 0)
-	ends := is["Type"] == "oneshot" && is["RemainAfterExit"] != "yes" && is["ActiveState"] == "inactive"
-	switch {
-	case !active && wanted && !masked && !ends && (first || up):
-		state := is["ActiveState"]
-		if is["SubState"] == "auto-restart" {
-			state = "ending again and again"
+// unitRuns looks at whether a unit runs that is to run, and at its process. One that
+// ends by itself may have ended well.
+func (v *verification) unitRuns(ctx context.Context, u hooks.Unit, is ComponentState, first, ends bool) {
+	wanted := u.Start || first && len(v.Config.Start) > 0
+	for _, c := range v.Config.Components {
+		wanted = wanted || first
+		if c.Name+".service" != u.Name {
+			continue
 		}
-		v.found = append(v.found, Deviation{RuleUnitStopped, u.Name, "does not run: it is " + state, "active", state})
-	case active && i >= 0 && is["ActiveState"] != "activating":
-		v.process(ctx, v.Config.Components[i], is["MainPID"])
+		wanted = true
+		if is.State == StateRunning {
+			v.process(ctx, c, is.PID)
+		}
 	}
-	return active
+	switch {
+	case !wanted, is.State == StateRunning, is.State == StateStarting, ends && is.State == StateStopped:
+	default:
+		v.differ(RuleUnitStopped, u.Name, StateRunning, is.State)
+	}
 }
 
 // components looks at the components where no systemd supervises them. The product
@@ -262,20 +252,26 @@ func (v *verification) components(ctx context.Context) (up bool, err error) {
 		return true, err
 	}
 	for _, c := range v.Config.Components {
-		i := slices.IndexFunc(states, func(s ComponentState) bool { return s.Name == c.Name })
-		switch {
-		case i < 0 || states[i].PID == 0:
-			v.add(RuleUnitStopped, c.Name, "does not run, and the supervisor does")
-		case states[i].State == StateRunning:
-			v.process(ctx, c, strconv.Itoa(states[i].PID))
+		is := ComponentState{State: StateStopped}
+		for _, s := range states {
+			if s.Name == c.Name {
+				is = s
+			}
+		}
+		switch is.State {
+		case StateStarting:
+		case StateRunning:
+			v.process(ctx, c, is.PID)
+		default:
+			v.differ(RuleUnitStopped, c.Name, StateRunning, is.State)
 		}
 	}
 	return true, nil
 }
 
 // process looks at the account of a component's process.
-func (v *verification) process(ctx context.Context, c hooks.Component, pid string) {
-	b, err := v.Sys.ReadFile("/proc/" + pid + "/status") // proc_pid_status(5)
+func (v *verification) process(ctx context.Context, c hooks.Component, pid int) {
+	b, err := v.Sys.ReadFile("/proc/" + strconv.Itoa(pid) + "/status") // proc_pid_status(5)
 	if err != nil {
 		return // it has just ended
 	}
@@ -284,18 +280,12 @@ func (v *verification) process(ctx context.Context, c hooks.Component, pid strin
 		want = "root"
 	}
 	n, known := v.number(ctx, "passwd", want)
-	for line := range strings.Lines(string(b)) {
-		// The real, effective, saved and file system's.
-		ids, ok := strings.CutPrefix(line, "Uid:")
-		if !ok {
-			continue
-		}
-		for _, id := range strings.Fields(ids) {
-			if is, err := strconv.Atoi(id); err != nil || !known || is != n {
-				got := v.name(ctx, "passwd", is)
-				v.found = append(v.found, Deviation{RuleProcessAccount, c.Name, fmt.Sprintf("process %s runs as %s, want %s", pid, got, want), want, got})
-				return
-			}
+	_, ids, _ := strings.Cut(string(b), "\nUid:")
+	ids, _, _ = strings.Cut(ids, "\n")
+	for _, id := range strings.Fields(ids) { // the real, the effective, the saved and the file system's
+		if is, err := strconv.Atoi(id); err == nil && (!known || is != n) {
+			v.differ(RuleProcessAccount, c.Name, want, v.name(ctx, "passwd", is))
+			return
 		}
 	}
 }
@@ -324,8 +314,11 @@ func (v *verification) modules(ctx context.Context) error {
 	for _, want := range v.Config.Modules {
 		names := append([]string{want.Name}, want.Substitutes...)
 		expected := want.Required
-		if i := slices.IndexFunc(names, func(n string) bool { return slices.Contains(listed, n) }); i >= 0 {
-			names, expected = names[i:i+1], true
+		for _, name := range names {
+			if slices.Contains(listed, name) {
+				names, expected = []string{name}, true
+				break
+			}
 		}
 		there := false
 		for _, name := range names {
@@ -333,7 +326,7 @@ func (v *verification) modules(ctx context.Context) error {
 			there, expected = there || is, expected || can
 		}
 		if expected && !there {
-			v.add(RuleModule, want.Name, "none of these is loaded or built in: %s", strings.Join(names, " "))
+			v.add(RuleModule, want.Name, "none of these is loaded or built in: "+strings.Join(names, " "))
 		}
 	}
 	return nil
@@ -352,30 +345,35 @@ func (m modules) inForce(ctx context.Context, name string) (is, can bool) {
 // settings looks at the kernel's settings. What the kernel has made of a value is in
 // the ledger. A setting that the kernel does not have was left.
 func (v *verification) settings(kept []hooks.Step) error {
-	allowed := map[string][]string{}
-	var names []string
+	var steps []hooks.Step
 	for _, s := range v.Config.Sysctls {
-		names = append(names, s.Name)
-		allowed[s.Name] = []string{s.Value}
+		steps = append(steps, hooks.Step{Kind: hooks.Sysctl, Name: s.Name, Only: []string{s.Value}})
 	}
-	for _, s := range kept {
-		if s.Kind == hooks.Sysctl && len(s.Only) > 0 {
-			if !slices.Contains(names, s.Name) {
-				names = append(names, s.Name)
+	for _, k := range kept {
+		known := false
+		for i := range steps {
+			if steps[i].Name == k.Name {
+				steps[i].Only = append(k.Only, steps[i].Only...)
+				known = true
 			}
-			allowed[s.Name] = append(allowed[s.Name], s.Only...)
+		}
+		if !known {
+			steps = append(steps, k)
 		}
 	}
-	for _, name := range names {
-		b, err := v.Sys.ReadFile(hooks.SysctlPath(name))
+	for _, s := range steps {
+		if s.Kind != hooks.Sysctl || len(s.Only) == 0 {
+			continue
+		}
+		b, err := v.Sys.ReadFile(hooks.SysctlPath(s.Name))
 		if isMissing(err) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if now := strings.Join(strings.Fields(string(b)), " "); !slices.Contains(allowed[name], now) {
-			v.differ(RuleSysctl, name, allowed[name][len(allowed[name])-1], now)
+		if now := strings.Join(strings.Fields(string(b)), " "); !slices.Contains(s.Only, now) {
+			v.differ(RuleSysctl, s.Name, s.Only[len(s.Only)-1], now)
 		}
 	}
 	return nil
@@ -388,7 +386,10 @@ func (v *verification) filtered(ctx context.Context, kept []hooks.Step, up bool)
 	if v.Config.Firewall == nil {
 		return nil
 	}
-	taken := slices.ContainsFunc(kept, func(s hooks.Step) bool { return s.Kind == hooks.Rules })
+	taken, err := v.taken()
+	if err != nil {
+		return err
+	}
 	if !taken {
 		take, err := v.takes()
 		if err == nil && up && take {
@@ -401,7 +402,7 @@ func (v *verification) filtered(ctx context.Context, kept []hooks.Step, up bool)
 			continue
 		}
 		if is := hooks.ServiceState(ctx, v.Sys, s.Name); is != "" && is != "masked" {
-			v.add(RuleFirewall, s.Name, "is %s again, although the product has the packet filter", is)
+			v.add(RuleFirewall, s.Name, "is "+is+" again, although the product has the packet filter")
 		}
 	}
 	f := v.filter()
@@ -410,7 +411,7 @@ func (v *verification) filtered(ctx context.Context, kept []hooks.Step, up bool)
 		return err
 	}
 	if !v.there(f.file(seenFile)) {
-		v.add(RuleFirewall, packetFilter, "which rules were put in force with policy %q is not known: %s is gone", policy.Version, f.file(seenFile))
+		v.add(RuleFirewall, packetFilter, "which rules were put in force is not known: "+f.file(seenFile)+" is gone")
 		return nil
 	}
 	changed, err := f.changed(ctx)
@@ -427,16 +428,16 @@ func (v *verification) filtered(ctx context.Context, kept []hooks.Step, up bool)
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		v.add(RuleFirewall, packetFilter, "its rules cannot be looked at: %v", err)
+		v.add(RuleFirewall, packetFilter, "its rules cannot be looked at: "+err.Error())
 	case changed:
-		v.add(RuleFirewall, packetFilter, "%s", v.whatChanged(ctx, f, policy.Version))
+		v.add(RuleFirewall, packetFilter, v.whatChanged(ctx, f, policy.Version))
 	}
 	return nil
 }
 
 func (v *verification) whatChanged(ctx context.Context, f filter, version string) string {
 	if rules, err := f.HostRules(ctx); err == nil && len(rules.Own) == 0 {
-		return fmt.Sprintf("policy %q is not in force: none of its rules is there", version)
+		return "of policy " + version + " no rule is in force"
 	}
-	return fmt.Sprintf("the rules in force are not those that were put there with policy %q", version)
+	return "the rules in force are not those that were put there with policy " + version
 }

@@ -94,7 +94,7 @@ func TestDeviations(t *testing.T) {
 		return func(s *hookstest.System, _ *hooks.Config) {
 			s.Files[stateOf+"installed.json"] = hookstest.File{Text: `{"format":1,"version":"2.0-1","user":"other"}`}
 			s.Files["/opt/agent_data"] = hookstest.File{Attr: hooks.Attr{Mode: fs.ModeDir | 0o750, UID: 902, GID: 901}}
-			s.Files["/proc/11/status"] = hookstest.File{Text: "Uid:\t902\t902\t902\t902\n"}
+			s.Files["/proc/11/status"] = hookstest.File{Text: "Name:\tx\nUid:\t902\t902\t902\t902\n"}
 			s.Files[dropIn] = hookstest.File{Text: text}
 			u := s.Units["one.service"]
 			u.DropIns = dropIn
@@ -126,7 +126,7 @@ func TestDeviations(t *testing.T) {
 		{"disabled", unit("agent.service", func(u *hookstest.Unit) { u.Enabled = false }), "unit-disabled agent.service"},
 		{"boot unit disabled", unit("agent-boot.service", func(u *hookstest.Unit) { u.Enabled = false }), "unit-disabled agent-boot.service"},
 		{"masked", unit("two.service", func(u *hookstest.Unit) { u.Masked = true }), "unit-masked two.service"},
-		{"masked and stopped", unit("two.service", func(u *hookstest.Unit) { u.Masked, u.Runs = true, "" }), "unit-masked two.service"},
+		{"masked and stopped", unit("two.service", func(u *hookstest.Unit) { u.Masked, u.Runs, u.PID = true, "", 0 }), "unit-masked two.service"},
 		{"drop-in", unit("two.service", func(u *hookstest.Unit) { u.DropIns = "/run/systemd/system/two.service.d/x.conf" }), "unit-overridden two.service"},
 		{"drop-in for all of a prefix", unit("two.service", func(u *hookstest.Unit) { u.DropIns = "/usr/lib/systemd/system/two-.service.d/x.conf" }), "unit-overridden two.service"},
 		{"another unit file", unit("two.service", func(u *hookstest.Unit) { u.Fragment = "/etc/systemd/system/two.service" }), "unit-overridden two.service"},
@@ -149,8 +149,8 @@ func TestDeviations(t *testing.T) {
 			policy(s, c)
 			write(stateOf+"firewall/suspended", "")(s, c)
 		}, ""},
-		{"process of another account", write("/proc/11/status", "Uid:\t901\t0\t901\t901\n"), "process-account one"},
-		{"process of root's of another account", write("/proc/12/status", "Uid:\t901\t901\t901\t901\n"), "process-account two"},
+		{"process of another account", write("/proc/11/status", "Name:\tx\nUid:\t901\t0\t901\t901\n"), "process-account one"},
+		{"process of root's of another account", write("/proc/12/status", "Name:\tx\nUid:\t901\t901\t901\t901\n"), "process-account two"},
 		{"process just ended", remove("/proc/11/status"), ""},
 		{"failed", write(stateOf+"failed", `{"event":{"phase":"post-install","action":"install"},"error":"no space"}`), "failed " + stateOf + "failed"},
 		{"recovery file", write(stateOf+"recovery.txt", "x\n"), "recovery " + stateOf + "recovery.txt"},

@@ -20,11 +20,11 @@ func (v *verification) running(ctx context.Context, image bool) error {
 			v.add(RuleUnitMasked, u.Name, "is disabled, so that nothing can start it")
 			continue
 		case u.Enable && answer != "enabled":
-			v.found = append(v.found, Deviation{RuleUnitDisabled, u.Name, "is not started at boot: it is " + answer, "enabled", answer})
+			v.differ(RuleUnitDisabled, u.Name, "enabled", answer)
 		}
 		out, _ = v.Sys.Run(ctx, "systemctl", "is-active", u.Name) // as above
 		if answer := strings.TrimSpace(out); u.Start && answer != "active" && answer != "activating" {
-			v.found = append(v.found, Deviation{RuleUnitStopped, u.Name, "does not run: it is " + answer, "active", answer})
+			v.differ(RuleUnitStopped, u.Name, "active", answer)
 		}
 	}
 	return nil

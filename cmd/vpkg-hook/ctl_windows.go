@@ -35,6 +35,8 @@ Running:
 Looking:
   status [--json]    exit status 0 if all services run, 3 if none does, 1 if some do not
   check-env [--json] report what stands in the way on this machine
+  verify [--json]    compare files and services with what was installed; exit status
+                     1 if something differs
   connectivity-test  try to reach the server; also "conncheck"
   gen-supportreport  write a report without secrets
   version            print the version
@@ -70,7 +72,7 @@ func (c control) run(ctx context.Context, args []string, codes map[string]string
 		fmt.Fprintln(c.stdout, config.Version)
 		return 0
 	case "activate", "unpair":
-	case "status", "check-env":
+	case "status", "check-env", "verify":
 		if len(rest) > 0 && !slices.Equal(rest, []string{"--json"}) {
 			return c.misused()
 		}
@@ -94,6 +96,8 @@ func (c control) run(ctx context.Context, args []string, codes map[string]string
 		return c.agent(config, host, "connectivity-test")
 	case "prepare":
 		return c.prepare(ctx, config, host, codes)
+	case "verify":
+		return verify(ctx, rest, c.stdout, c.stderr)
 	case "unpair":
 		defer stepAside()()
 	}

@@ -66,6 +66,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 		return product(ctx, args[1:], codes, stdout, stderr)
 	case "check-env", "gen-supportreport", "suspend", "unsuspend", "unpair":
 		return product(ctx, args, codes, stdout, stderr)
+	case "verify":
+		return verify(ctx, args[1:], stdout, stderr)
 	}
 	if err := event(ctx, args, codes, stderr); err != nil {
 		fmt.Fprintf(stderr, "vpkg-hook: %v\n", err)

@@ -108,6 +108,7 @@ func TestScripts(t *testing.T) {
 		{"illumio-ven-ctl unpair saved noreport", "vpkg-hook [unpair] [saved] [noreport]\n", "", 7},
 		{"illumio-ven-ctl suspend", "vpkg-hook [suspend]\n", "", 7},
 		{"illumio-ven-ctl check-env --json", "vpkg-hook [check-env] [--json]\n", "", 7},
+		{"illumio-ven-ctl verify", "vpkg-hook [verify]\n", "", 7},
 		{"illumio-ven-ctl gen-supportreport now", "", "Usage: illumio-ven-ctl COMMAND", 2},
 		{"illumio-ven-ctl start now", "", "Usage: illumio-ven-ctl COMMAND", 2},
 		{"illumio-ven-ctl status --xml", "", "Usage: illumio-ven-ctl COMMAND", 2},
