@@ -100,17 +100,18 @@ func rpmFateGone(o *packaging.Entry, l Local) Outcome {
 	return Outcome{l, Removed, "", false}
 }
 
-// debFate is dpkg's decision on a conffile of the new package, in which o is the
-// conffile of the old one, or nil: deferred_configure_conffile in src/main/configure.c
-// of dpkg 1.21.
+// debFate is dpkg's decision on a conffile of the new package, where the old package
+// has o at its path, or nothing: deferred_configure_conffile in src/main/configure.c of
+// dpkg 1.21.
 func debFate(o, n *packaging.Entry, l Local) Outcome {
 	keep := Outcome{l, Kept, n.Path + ".dpkg-dist", true}
+	was := o != nil && o.Config != packaging.NotConfig
 	switch {
-	case o == nil && l == Missing:
+	case !was && l == Missing:
 		return Outcome{l, Created, "", false}
-	case l == AsNew || l == Unchanged && o != nil && sameContent(o, n):
+	case l == AsNew || l == Unchanged && sameContent(o, n):
 		return Outcome{l, Kept, "", false}
-	case o == nil: // dpkg does not remember what it was before it was a conffile
+	case !was: // dpkg does not remember what it was before it was a conffile
 		return keep
 	case l == Unchanged:
 		return Outcome{l, Replaced, "", false}

@@ -10,7 +10,7 @@ import (
 	"github.com/vpkg/vpkg/packaging/simulate/internal/shell"
 )
 
-// does lists what a script does: the hook's plan, if it calls the hook, or what can
+// does lists what a script with the step's arguments does: the hook's plan, if it calls the hook, or what can
 // be told from its text.
 func (s *simulation) does(script packaging.Script, t Step, env map[string]string, planned bool, e hooks.Event, config *hooks.Config) []Effect {
 	if planned {
@@ -76,7 +76,9 @@ func planEffects(steps []hooks.Step, config *hooks.Config) []Effect {
 		case hooks.Enabled:
 			each(either(p.Absent, "disable", "enable"))
 		case hooks.Reload:
-			add("do", "", "have systemd read its units again")
+			if !config.Windows {
+				add("do", "", "have systemd read its units again")
+			}
 		case hooks.Command:
 			verb, unit := "do", ""
 			if config.Start != nil && len(p.Units) > 0 { // the command that starts the product
@@ -88,18 +90,18 @@ func planEffects(steps []hooks.Step, config *hooks.Config) []Effect {
 			if p.Account != nil {
 				name = p.Account.User
 			}
-			add("do", "", either(p.Absent, "remove", "make")+" the "+string(p.Kind)+" "+name)
+			add("do", "", either(p.Absent, "remove the ", "see to it that there is the ")+string(p.Kind)+" "+name)
 		case hooks.Known:
 			add("do", "", "see that there is a user "+p.Name)
 		case hooks.Dir:
 			if !p.AsIs {
-				add("do", "", either(p.Absent, "remove the folder ", "make or repair the folder ")+p.Path)
+				add("do", "", either(p.Absent, "remove, if it is there and empty: ", "see to it that there is the folder ")+p.Path)
 			}
 		case hooks.File:
 			if !p.Absent {
-				add("do", "", "write "+p.Path)
+				add("do", "", "write "+hookPath(p.Path, config))
 			} else {
-				add("do", "", "remove "+p.Path)
+				add("do", "", "remove, if it is there: "+hookPath(p.Path, config))
 			}
 		case hooks.Purged:
 			out = append(out, Effect{Verb: "delete", Name: p.Path, Text: "delete " + p.Path + " with all that is in it", folder: true})
@@ -111,6 +113,14 @@ func planEffects(steps []hooks.Step, config *hooks.Config) []Effect {
 		}
 	}
 	return out
+}
+
+// hookPath is where a file of the hook's is: on Windows its state has another place.
+func hookPath(name string, config *hooks.Config) string {
+	if rest, ok := strings.CutPrefix(name, "/var/lib/"); ok && config.Windows {
+		return "/ProgramData/" + rest
+	}
+	return name
 }
 
 func either(b bool, yes, no string) string {

@@ -185,7 +185,9 @@ func (s *simulation) both(o, n *packaging.Entry) error {
 	what := attributes(o, n)
 	switch {
 	case o.Mode.Type() != n.Mode.Type():
-		s.typeChange(o, n)
+		if err := s.typeChange(o, n); err != nil {
+			return err
+		}
 	case s.Format == "deb" && n.Mode.IsDir() && len(what) > 0:
 		s.file(n, "kept", "dpkg does not change a folder that is there", what...)
 		s.warn(Failure, n.Path, "%s: dpkg leaves a folder that is there as it is; postinst has to change it", strings.Join(what, ", "))
@@ -196,12 +198,11 @@ func (s *simulation) both(o, n *packaging.Entry) error {
 	}
 	switch {
 	case s.Format == "deb" && n.Config != packaging.NotConfig:
-		was := o
 		kind := "conffile"
 		if o.Config == packaging.NotConfig {
-			was, kind = nil, "conffile, an ordinary file before"
+			kind = "conffile, an ordinary file before"
 		}
-		return s.decision(kind, o, n, func(l Local) Outcome { return debFate(was, n, l) })
+		return s.decision(kind, o, n, func(l Local) Outcome { return debFate(o, n, l) })
 	case s.Format == "rpm" && (o.Config != packaging.NotConfig || n.Config != packaging.NotConfig):
 		return s.decision(kindChange(o, n), o, n, func(l Local) Outcome { return rpmFate(o, n, l) })
 	case o.Config != packaging.NotConfig: // a conffile becomes an ordinary file
@@ -271,20 +272,31 @@ func attributes(o, n *packaging.Entry) []string {
 	return what
 }
 
-// typeChange is about a path that becomes something of another type.
-func (s *simulation) typeChange(o, n *packaging.Entry) {
+// typeChange is about a path that becomes something of another type, unless it is of
+// that type already.
+func (s *simulation) typeChange(o, n *packaging.Entry) error {
 	what := attributes(o, n)
+	if s.Host != nil {
+		f, err := s.Host(n.Path)
+		if err != nil {
+			return err
+		}
+		if !f.Missing && f.Mode.Type() == n.Mode.Type() {
+			s.file(n, "changed", "a "+typeOf(n.Mode)+" is there already", what...)
+			return nil
+		}
+	}
 	resolved, toFolder := s.leads(o)
 	if s.Format == "rpm" {
 		// handleRemovalConflict in lib/transaction.c of rpm 4.18
 		refused := ""
 		switch {
 		case o.Mode.IsDir():
-			refused = fmt.Sprintf("rpm refuses to replace a folder by a %s, and installs nothing", typeOf(n.Mode))
+			refused = "rpm does not replace a folder by a " + typeOf(n.Mode)
 		case n.Mode.IsDir() && toFolder:
-			refused = "rpm refuses to replace a link to a folder by a folder, and installs nothing"
+			refused = "rpm does not replace a link to a folder by a folder"
 		case n.Mode.IsDir() && !resolved && o.Mode.Type() == fs.ModeSymlink:
-			refused = "if the link leads to a folder, rpm refuses to replace it by one, and installs nothing"
+			s.warn(Failure, n.Path, "if the link to %s leads to a folder, rpm refuses to replace it by one, and installs nothing; %%pretrans has to make way", o.Target)
 		}
 		switch script, has := s.New.Package.Script(packaging.PreTrans); {
 		case refused == "":
@@ -293,12 +305,12 @@ func (s *simulation) typeChange(o, n *packaging.Entry) {
 			s.file(n, "changed", "if %pretrans makes way for it", what...)
 			s.note("type", n.Path, "%s, unless %%pretrans makes way, which names the path", refused)
 		default:
-			s.file(n, "changed", refused, what...)
-			s.warn(Failure, n.Path, "%s; %%pretrans has to make way", refused)
+			s.r.Refused = n.Path + ": " + refused + "; %pretrans has to make way"
 		}
-		return
+		return nil
 	}
 	s.debTypeChange(o, n, resolved, toFolder, what)
+	return nil
 }
 
 // debTypeChange follows tarobject in src/main/archives.c of dpkg 1.21, and

@@ -33,7 +33,9 @@ func (s *simulation) msi() {
 		s.r.Steps = s.sequence(p)
 		return
 	case s.action == Install:
-		s.r.Steps = s.sequence(s.product(s.New, true))
+		p := s.product(s.New, true)
+		s.r.Steps = s.sequence(p)
+		s.r.Refused = p.refused
 		return
 	}
 	p := s.product(s.New, true)
@@ -72,7 +74,7 @@ func (s *simulation) msi() {
 	s.r.Steps = s.sequence(p)
 	switch {
 	case p.refused != "":
-		s.warn(Failure, "LaunchConditions", "Windows Installer refuses: %s", p.refused)
+		s.r.Refused = p.refused
 	case !found:
 		s.warn(Failure, "", "the table Upgrade of %s does not find %s: both are installed afterwards, and share their files", s.New.Package.EVR(), s.Old.Package.EVR())
 	case !p.upgrades:

@@ -13,46 +13,55 @@ var rpmNames = map[packaging.Phase]string{
 	packaging.PreTrans: "%pretrans", packaging.PostTrans: "%posttrans", packaging.PreUnTrans: "%preuntrans", packaging.PostUnTrans: "%postuntrans",
 }
 
-const (
-	since419 = "rpm is 4.19 or later"
+// since419 is the condition of scriptlets that older versions of rpm do not have.
+const since419 = "rpm is 4.19 or later"
 
-	// of new triggers and of old ones, on packages
-	ifThere = "one of these is installed: "
-)
-
-// rpm lists what rpm does, in the order of its manual's page on scriptlets and
-// triggers (docs/manual/scriptlet_expansion.md, triggers.md) and of lib/transaction.c.
-// The argument is the number of instances of the package that there are afterwards:
-// of an upgrade 2 for the new one's scriptlets, and 1 for the old one's.
+// rpm lists what rpm does, as lib/transaction.c and lib/psm.c of rpm 4.18 have it. The
+// argument of a scriptlet is the number of instances of the package that there are
+// after its half of the transaction: in an upgrade 2 for the new one's scriptlets, and
+// 1 for the old one's. (rpm before 4.17, and zypper, give %posttrans 1 there.)
 func (s *simulation) rpm() {
-	comes, goes := "1", "0"
+	comes, goes, before := "1", "0", "0"
 	if s.action.changes() {
-		comes, goes = "2", "1"
+		comes, goes, before = "2", "1", "1"
 	}
 	s.rpmScript(s.New, packaging.PreTrans, comes)
+	if s.r.Refused != "" { // conflicts of files are looked for after %pretrans
+		return
+	}
 	s.rpmScript(s.Old, packaging.PreUnTrans, goes)
-	s.rpmTriggers(s.Old, "transfiletriggerun", goes)
-	s.rpmTriggers(s.New, "triggerprein", comes)
-	s.rpmScript(s.New, packaging.PreInstall, comes)
+	s.rpmTriggers(s.Old, "transfiletriggerun", s.olds)
 	if s.New != nil {
+		s.rpmTriggers(s.New, "triggerprein", nil, before, "N")
+		s.rpmScript(s.New, packaging.PreInstall, comes)
 		s.step(Step{Kind: "files", Of: "new", Name: "unpack"})
+		s.rpmTriggers(s.New, "filetriggerin", s.news)
 		s.rpmScript(s.New, packaging.PostInstall, comes)
-		s.rpmTriggers(s.New, "filetriggerin", comes)
-		s.rpmTriggers(s.New, "triggerin", comes)
+		s.rpmTriggers(s.New, "triggerin", nil, comes, "N")
 	}
 	if s.Old != nil {
-		s.rpmTriggers(s.Old, "filetriggerun", goes)
-		s.rpmTriggers(s.Old, "triggerun", goes)
+		s.rpmTriggers(s.Old, "filetriggerun", s.olds)
+		s.rpmTriggers(s.Old, "triggerun", nil, goes, "N")
 		s.rpmScript(s.Old, packaging.PreRemove, goes)
 		s.step(Step{Kind: "files", Of: "old", Name: "erase"})
+		s.rpmTriggers(s.New, "filetriggerpostun", s.erased())
 		s.rpmScript(s.Old, packaging.PostRemove, goes)
-		s.rpmTriggers(s.Old, "triggerpostun", goes)
-		s.rpmTriggers(s.Old, "filetriggerpostun", goes)
 	}
 	s.rpmScript(s.New, packaging.PostTrans, comes)
 	s.rpmScript(s.Old, packaging.PostUnTrans, goes)
-	s.rpmTriggers(s.Old, "transfiletriggerpostun", goes)
-	s.rpmTriggers(s.New, "transfiletriggerin", comes)
+	s.rpmTriggers(s.New, "transfiletriggerpostun", s.olds)
+	s.rpmTriggers(s.New, "transfiletriggerin", s.news)
+}
+
+// erased are the entries that only the old package has.
+func (s *simulation) erased() packaging.Layout {
+	var l packaging.Layout
+	for i := range s.olds {
+		if _, ok := s.news.Lookup(s.olds[i].Path); !ok {
+			l = append(l, s.olds[i])
+		}
+	}
+	return l
 }
 
 func (s *simulation) step(t Step) { s.r.Steps = append(s.r.Steps, t) }
@@ -114,9 +123,12 @@ func (s *simulation) was() hooks.Installed {
 	return in
 }
 
-// rpmTriggers lists a package's own triggers. Those of other packages on the host
-// are not known.
-func (s *simulation) rpmTriggers(side *Side, kind, count string) {
+// rpmTriggers lists a package's own triggers: those on packages, with their
+// arguments, of which N is the number of instances of the other one; and those on
+// files, if any of them is meant. Their arguments differ between versions of rpm, as
+// does how often they run; a priority below 10000 lets them run later. Triggers of
+// other packages on the host are not known.
+func (s *simulation) rpmTriggers(side *Side, kind string, files packaging.Layout, args ...string) {
 	if side == nil {
 		return
 	}
@@ -124,16 +136,13 @@ func (s *simulation) rpmTriggers(side *Side, kind, count string) {
 		if g.Kind != kind {
 			continue
 		}
-		t := Step{Kind: "trigger", Of: s.of(side), Name: "%" + kind, Args: []string{count}}
-		on := strings.Join(g.On, ", ")
-		if strings.Contains(kind, "file") {
-			t.If = "files are below " + on
-			if !anyBelow(append(s.olds, s.news...), g.On) {
-				t.If += ", of other packages"
+		t := Step{Kind: "trigger", Of: s.of(side), Name: "%" + kind, Args: args}
+		if args == nil {
+			if !anyBelow(files, g.On) {
+				continue
 			}
 		} else {
-			t.If = ifThere + on
-			t.Args = append(t.Args, "N") // how many of them
+			t.If = "one of these is installed: " + strings.Join(g.On, ", ")
 		}
 		t.Does = s.does(g.Script, t, nil, false, hooks.Event{}, nil)
 		s.step(t)

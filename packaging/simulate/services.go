@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vpkg/vpkg/hooks"
 	"github.com/vpkg/vpkg/packaging"
 )
 
@@ -81,8 +82,16 @@ func (s *simulation) outcome(name string, verbs []Effect, before, after bool) st
 		s.note("service", name, "nothing stops it: where it runs, it goes on without its files")
 		return "not stopped"
 	}
+	if s.atBoot(name) {
+		return "left as it is: it works at a boot only"
+	}
 	s.note("service", name, "nothing restarts it: where it runs, it goes on as the old version")
 	return "left as it is"
+}
+
+// atBoot reports whether a unit of vpkg's has nothing to do after a boot.
+func (s *simulation) atBoot(name string) bool {
+	return s.New != nil && s.New.Hook != nil && slices.ContainsFunc(s.New.Hook.Units, func(u hooks.Unit) bool { return u.Name == name && u.AtBoot })
 }
 
 // unitsOf lists the services of a payload: units of systemd that can be started by

@@ -83,6 +83,11 @@ type Report struct {
 	New     *Facts `json:"new,omitempty"`
 	Host    bool   `json:"host"` // a host was looked at, so that each decision has one outcome
 
+	// Refused says why the package manager does none of it, after the steps that it
+	// takes before it finds out; empty means that it does. Services, configuration and
+	// files stay as they are then, and are not listed.
+	Refused string `json:"refused,omitempty"`
+
 	Warnings []Warning  `json:"warnings"` // the heaviest first
 	Notes    []Warning  `json:"notes"`    // what is worth to know, and right as it is
 	Steps    []Step     `json:"steps"`    // in order
@@ -188,8 +193,13 @@ func Run(c Case) (*Report, error) {
 	case "msi":
 		s.msi()
 	}
-	s.services()
-	s.deletions()
+	if s.r.Refused != "" {
+		s.warn(Failure, "", "%s", s.r.Refused)
+		s.r.Config, s.r.Files = []Decision{}, []File{}
+	} else {
+		s.services()
+		s.deletions()
+	}
 	order := []string{DataLoss, Failure, Stopped, Order}
 	slices.SortStableFunc(s.r.Warnings, func(a, b Warning) int {
 		return cmp.Or(cmp.Compare(slices.Index(order, a.Kind), slices.Index(order, b.Kind)), strings.Compare(a.About, b.About))

@@ -69,6 +69,10 @@ func (r *Report) textSummary(b *strings.Builder) {
 	} else {
 		fmt.Fprintf(b, "%s: %s.\n", plural(len(r.Warnings), "warning"), countKinds(r.Warnings))
 	}
+	if r.Refused != "" {
+		fmt.Fprintf(b, "It is refused, and nothing changes.\n")
+		return
+	}
 	n := map[string]int{}
 	for _, f := range r.Files {
 		n[f.Change]++
@@ -77,8 +81,18 @@ func (r *Report) textSummary(b *strings.Builder) {
 	if len(r.Config) > 0 {
 		fmt.Fprintf(b, "%s to decide about.\n", plural(len(r.Config), "configuration file"))
 	}
+	var outcomes []string
+	count := map[string]int{}
 	for _, v := range r.Services {
-		fmt.Fprintf(b, "%s: %s.\n", printable(v.Name), v.Outcome)
+		if count[v.Outcome]++; count[v.Outcome] == 1 {
+			outcomes = append(outcomes, v.Outcome)
+		}
+	}
+	for i, o := range outcomes {
+		outcomes[i] = fmt.Sprintf("%d %s", count[o], o)
+	}
+	if len(outcomes) > 0 {
+		wrap(b, "Services: ", "  ", strings.Join(outcomes, ", ")+".")
 	}
 }
 
@@ -160,16 +174,32 @@ func textSteps(b *strings.Builder, indent string, steps []Step) {
 		if t.Kind == "script" && len(t.Does) == 0 {
 			fmt.Fprintf(b, "%s    nothing that is known to matter\n", indent)
 		}
-		for _, e := range t.Does {
-			text := printable(e.Text)
-			if e.Maybe {
-				text = "maybe: " + text
-			}
-			wrap(b, indent+"    ", indent+"      ", text)
-		}
+		textEffects(b, indent+"    ", t.Does)
 		textSteps(b, indent+"    ", t.Steps)
 	}
 	flush()
+}
+
+// textEffects writes effects, those of one kind on several services in one line.
+func textEffects(b *strings.Builder, indent string, effects []Effect) {
+	last := ""
+	for i := 0; i < len(effects); i++ {
+		e := effects[i]
+		text := e.Text
+		for text == e.Verb+" "+e.Name && i+1 < len(effects) && effects[i+1].Verb == e.Verb && effects[i+1].Text == e.Verb+" "+effects[i+1].Name {
+			i++
+			e.Name += ", " + effects[i].Name
+			e.Text = e.Verb + " " + e.Name
+			text = e.Text
+		}
+		if e.Maybe {
+			text = "maybe: " + text
+		}
+		if text != last { // a command can do several things
+			wrap(b, indent, indent+"  ", printable(text))
+		}
+		last = text
+	}
 }
 
 // line is the step in one line: "new %post 2".
@@ -224,7 +254,7 @@ func (r *Report) textConfig(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "  %s (%s)\n", printable(d.Path), d.Kind)
 		for _, o := range d.Outcomes {
-			fmt.Fprintf(b, "      %-28s %s\n", localText(o.Local, r.Old != nil)+":", printable(o.text(r.Format)))
+			fmt.Fprintf(b, "      %-28s %s\n", localText(o.Local, r.Old != nil)+":", printable(o.text()))
 		}
 	}
 }
@@ -242,7 +272,7 @@ func localText(l Local, old bool) string {
 }
 
 // text is the outcome in words.
-func (o Outcome) text(format string) string {
+func (o Outcome) text() string {
 	var s string
 	switch o.Result {
 	case Kept:
@@ -267,7 +297,6 @@ func (o Outcome) text(format string) string {
 	if o.Asks {
 		s = "dpkg asks; by default it " + strings.Replace(s, "the new one becomes", "and the new one becomes", 1)
 	}
-	_ = format
 	return s
 }
 

@@ -118,6 +118,8 @@ type runner struct {
 // perhaps follows a node that may be reached. Variables that it sets to something
 // else may be either afterwards.
 func (r *runner) perhaps(n node, depth int) truth {
+	args := r.args
+	defer func() { r.args = args }()
 	r.before = append(r.before, map[string]word{})
 	t := r.run(n, true, depth)
 	last := len(r.before) - 1
@@ -385,7 +387,7 @@ func (r *runner) builtin(words []word, maybe bool) (truth, bool) {
 		}
 		return unknown, true
 	case "set":
-		if len(args) > 0 && args[0].text == "--" && !maybe {
+		if len(args) > 0 && args[0].text == "--" {
 			r.args = nil
 			for _, w := range args[1:] {
 				r.args = append(r.args, w.text)
@@ -393,13 +395,11 @@ func (r *runner) builtin(words []word, maybe bool) (truth, bool) {
 		}
 		return yes, true
 	case "shift":
-		if !maybe {
-			k := 1
-			if len(args) > 0 {
-				k, _ = strconv.Atoi(args[0].text)
-			}
-			r.args = r.args[min(max(k, 0), len(r.args)):]
+		k := 1
+		if len(args) > 0 {
+			k, _ = strconv.Atoi(args[0].text)
 		}
+		r.args = r.args[min(max(k, 0), len(r.args)):]
 		return yes, true
 	case "exit":
 		r.ended = r.ended || !maybe

@@ -114,6 +114,7 @@ func TestRun(t *testing.T) {
 		{"comment", "a # b\n# c\nd", "", nil, "a\nd\n"},
 		{"prefix", "X=1 command a; A=$(b c) d", "", nil, "a\nd\n"},
 		{"files", "[ -x /there ] && a; test -e /not-there || b; command -v not-there && c; command -v x && d", "", nil, "a\nb\n? d\n"},
+		{"other arguments by chance", "if [ -e /x ]; then set -- a b; c \"$@\"; shift; d $1; fi; e $1", "1", nil, "? c a b\n? d b\ne 1\n"},
 		{"continued", "a \\\n b", "", nil, "a b\n"},
 	} {
 		args := strings.Split(tc.args, " ")
