@@ -6,13 +6,15 @@ import (
 	"strings"
 
 	"github.com/vpkg/vpkg/msi"
+	"github.com/vpkg/vpkg/packaging/installed"
 	"github.com/vpkg/vpkg/packaging/manifest"
 	"github.com/vpkg/vpkg/packaging/verify"
 )
 
-// allRules lists the rules for packages and those of Windows Installer.
+// allRules lists the rules for packages, those for hosts and those of Windows
+// Installer. Of a name that two kinds have, a policy means both.
 func allRules() []verify.Rule {
-	rules := verify.Rules()
+	rules := append(verify.Rules(), installed.Rules()...)
 	for _, r := range msi.Rules() {
 		severity := verify.Error
 		if r.Warning {
@@ -23,18 +25,11 @@ func allRules() []verify.Rule {
 			maker = "It is the rule of that name in Microsoft's ICE Reference, as far as it can be checked without Windows."
 		}
 		rules = append(rules, verify.Rule{
-			Name: r.Name, Severity: severity, What: "It does not hold: " + strings.TrimSuffix(lowerFirst(r.Title), ".") + ".", Do: r.Help,
+			Name: r.Name, Severity: severity, What: "Wanted: " + r.Title, Do: r.Help,
 			Explain: r.Title + "\n\n" + maker + " docs/msi-rules.md has all of them, and what they do not look at.",
 		})
 	}
 	return rules
-}
-
-func lowerFirst(s string) string {
-	if s == "" || len(s) > 1 && s[1] >= 'A' && s[1] <= 'Z' { // TARGETDIR
-		return s
-	}
-	return strings.ToLower(s[:1]) + s[1:]
 }
 
 // everyRule is the value of --explain without one.
@@ -52,11 +47,21 @@ func listRules(w io.Writer) error {
 // explainRule writes about a rule.
 func explainRule(w io.Writer, name string) error {
 	rules := allRules()
+	found := false
 	for _, r := range rules {
-		if r.Name == name {
-			_, err := fmt.Fprintf(w, "%s, %s\n\n%s\n%s\n\n%s\n", r.Name, r.Severity, r.What, r.Do, wrap(r.Explain, 88))
+		if r.Name != name {
+			continue
+		}
+		if found {
+			fmt.Fprintln(w)
+		}
+		found = true
+		if _, err := fmt.Fprintf(w, "%s, %s\n\n%s\n%s\n\n%s\n", r.Name, r.Severity, r.What, r.Do, wrap(r.Explain, 88)); err != nil {
 			return err
 		}
+	}
+	if found {
+		return nil
 	}
 	if l := verify.Linter(name); l != "" {
 		tag := strings.TrimPrefix(name, l+":")

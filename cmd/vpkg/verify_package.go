@@ -80,8 +80,7 @@ func (v *verifier) one(ctx context.Context, name string, alone bool) (verificati
 		x.Findings = []verify.Finding{}
 	}
 	for _, found := range x.Findings {
-		linter := verify.Linter(found.Rule) != ""
-		x.failed = x.failed || found.Severity == verify.Error && !linter || found.Severity >= verify.Warning && v.strict
+		x.failed = x.failed || found.Severity == verify.Error || found.Severity >= verify.Warning && v.strict
 	}
 	return x, nil
 }

@@ -381,7 +381,7 @@ func privateKey(b []byte) string {
 }
 
 // sourcePath is a path of a source file, as compilers put it into programs.
-var sourcePath = regexp.MustCompile(`^[A-Za-z0-9_.+@~/\\: -]+\.(?:c|cc|cpp|cxx|h|hh|hpp|go|rs|s|S|java|kt|cs|py|pyx|d|zig|f90|swift|m|mm)\b`)
+var sourcePath = regexp.MustCompile(`^[A-Za-z0-9_.+@~/\\:-]+\.(?:c|cc|cpp|cxx|h|hh|hpp|go|rs|s|S|java|kt|cs|py|pyx|d|zig|f90|swift|m|mm)\b`)
 
 // homes are where people and services build.
 var homes = []string{"/home/", "/root/", "/Users/", `C:\Users\`, "/builddir/", "/var/tmp/", "/tmp/"}

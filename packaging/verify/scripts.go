@@ -22,7 +22,8 @@ type scriptlet struct {
 	err     error
 	errexit bool // its first line has -e
 	traces  map[string]*trace
-	helped  map[uint]bool // lines that debhelper wrote
+	every   map[status][]*step // what checker.every found, by the scene's systemd
+	helped  map[uint]bool      // lines that debhelper wrote
 }
 
 // names of scriptlets, as their makers call them.
@@ -78,7 +79,7 @@ func (c *checker) readScripts() []*scriptlet {
 		if dialect == "" || strings.TrimSpace(s.Body) == "" {
 			return
 		}
-		x := &scriptlet{name: name, phase: s.Phase, body: s.Body, errexit: errexit, traces: map[string]*trace{}}
+		x := &scriptlet{name: name, phase: s.Phase, body: s.Body, errexit: errexit, traces: map[string]*trace{}, every: map[status][]*step{}}
 		x.file, x.err = parseShell(s.Body)
 		x.helped = debhelperLines(s.Body)
 		all = append(all, x)
@@ -154,23 +155,30 @@ func (c *checker) trace(s *scriptlet, name string, systemd status) *trace {
 
 // every gives each command that a scriptlet may run, once for each of its lines.
 func (c *checker) every(s *scriptlet, systemd status, f func(st *step)) {
-	seen := map[string]bool{}
-	names := []string{"install", "upgrade", "remove", "purge"}
-	if len(scenes[c.Format][s.phase]) == 0 {
-		names = []string{"any"}
-	}
-	for _, n := range names {
-		t := c.trace(s, n, systemd)
-		if t == nil {
-			continue
+	steps, ok := s.every[systemd]
+	if !ok {
+		names := []string{"install", "upgrade", "remove", "purge"}
+		if len(scenes[c.Format][s.phase]) == 0 {
+			names = []string{"any"}
 		}
-		for i := range t.steps {
-			st := &t.steps[i]
-			if key := fmt.Sprint(st.line, st.words); !seen[key] {
-				seen[key] = true
-				f(st)
+		seen := map[string]bool{}
+		for _, n := range names {
+			t := c.trace(s, n, systemd)
+			if t == nil {
+				continue
+			}
+			for i := range t.steps {
+				st := &t.steps[i]
+				if key := fmt.Sprint(st.line, " ", st.words); !seen[key] {
+					seen[key] = true
+					steps = append(steps, st)
+				}
 			}
 		}
+		s.every[systemd] = steps
+	}
+	for _, st := range steps {
+		f(st)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 const (
 	maxScript  = 256 << 10 // bytes
 	maxOpeners = 4000      // brackets and keywords that something is inside of
-	maxSteps   = 20_000    // commands of a trace
+	maxSteps   = 5000      // commands of a trace
 	maxDepth   = 40        // functions within functions
 )
 
