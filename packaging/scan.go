@@ -415,7 +415,7 @@ func (w *worker) digest(ctx context.Context, want *Entry, f *found) (again bool)
 		return errors.Is(err, fs.ErrNotExist)
 	}
 	defer file.Close()
-	if fi, err := file.Stat(); err != nil || !os.SameFile(fi, f.file) {
+	if fi, err := file.Stat(); err != nil || !os.SameFile(fi, f.file) || fi.Size() != size {
 		f.err = errChanges
 		return true
 	}
@@ -424,8 +424,8 @@ func (w *worker) digest(ctx context.Context, want *Entry, f *found) (again bool)
 	}
 	w.sum.Reset()
 	n := int64(0)
-	for n <= size && ctx.Err() == nil { // and no further, should it grow for ever
-		k, err := file.Read(w.buf[:min(int64(len(w.buf)), size+1-n)])
+	for n < size && ctx.Err() == nil { // and no further, should it grow for ever
+		k, err := file.Read(w.buf[:min(int64(len(w.buf)), size-n)])
 		w.sum.Write(w.buf[:k])
 		n += int64(k)
 		if w.Hashed != nil && k > 0 {
@@ -520,22 +520,26 @@ func (r *reading) walk(ctx context.Context, at *place, real, folder string) ([]E
 	defer d.Close()
 	var all []Entry
 	for ctx.Err() == nil && r.extras <= maxExtra {
-		list, err := d.ReadDir(1024)
-		for _, x := range list {
-			p := path.Join(folder, x.Name())
+		names, err := d.Readdirnames(1024)
+		for _, name := range names {
+			below := path.Join(real, name)
+			p := path.Join(folder, name)
 			if !r.isWanted(p) {
-				if e, there := r.stranger(at, path.Join(real, x.Name()), p, x); there {
+				if e, there := r.stranger(at, below, p); there {
 					all = append(all, e)
 				}
-			} else if x.IsDir() {
-				below, err := r.walk(ctx, at, path.Join(real, x.Name()), p)
-				if err != nil && !errors.Is(err, fs.ErrNotExist) {
-					r.errs = append(r.errs, &ScanError{p, plain(err)})
-				}
-				all = append(all, below...)
+				continue
 			}
+			if i, ok := r.index(p); ok && !r.found[i].entry.Mode.IsDir() {
+				continue
+			}
+			more, err := r.walk(ctx, at, below, p)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+				r.errs = append(r.errs, &ScanError{p, plain(err)})
+			}
+			all = append(all, more...)
 		}
-		if err == io.EOF { //nolint:errorlint // ReadDir returns io.EOF itself
+		if err == io.EOF { //nolint:errorlint // Readdirnames returns io.EOF itself
 			break
 		}
 		if err != nil {
@@ -546,14 +550,14 @@ func (r *reading) walk(ctx context.Context, at *place, real, folder string) ([]E
 }
 
 // stranger reads an entry that nobody wants.
-func (r *reading) stranger(at *place, real, p string, x fs.DirEntry) (Entry, bool) {
+func (r *reading) stranger(at *place, real, p string) (Entry, bool) {
 	if r.extras++; r.extras > maxExtra {
 		if r.extras == maxExtra+1 {
 			r.errs = append(r.errs, &ScanError{path.Dir(p), fmt.Errorf("there are more than %d entries that do not belong there", maxExtra)})
 		}
 		return Entry{}, false
 	}
-	fi, err := x.Info()
+	fi, err := at.root.Lstat(real)
 	if err != nil {
 		return Entry{}, false // it has just gone
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/vpkg/vpkg/hooks"
 	"github.com/vpkg/vpkg/packaging"
@@ -145,12 +146,16 @@ func (c *check) run(ctx context.Context) error {
 // find finds out what is installed.
 func (c *check) find(ctx context.Context) error {
 	name := c.result.Name
-	known, kerr := c.host.Lookup(ctx, name)
+	var known Known
+	var kerr error
+	var asked sync.WaitGroup // rpm takes as long as some hundred files
+	asked.Go(func() { known, kerr = c.host.Lookup(ctx, name) })
+	p, found, err := c.host.find(ctx, name)
+	asked.Wait()
 	if kerr != nil && !errors.Is(kerr, ErrNotInstalled) {
 		return kerr
 	}
 	c.known = known
-	p, found, err := c.host.find(ctx, name)
 	switch {
 	case err == nil:
 		c.product = p

@@ -3,7 +3,6 @@ package installed
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,7 +15,7 @@ import (
 // paths, in order and each once, and say of files what is in them.
 func ReadRecord(text []byte) (packaging.Layout, error) {
 	var l packaging.Layout
-	if err := json.Unmarshal(text, &l); err != nil {
+	if err := l.UnmarshalJSON(text); err != nil {
 		return nil, err
 	}
 	for i := range l {
