@@ -76,10 +76,11 @@ const mortalHook = "vpkg-hook-killpoints"
 // one for what is installed, each into a folder of its own, and the mortal hook.
 func build(ctx context.Context, dir string) error {
 	vpkg := filepath.Join(dir, "vpkg")
-	if err := command(ctx, "go", "build", "-buildvcs=false", "-o", vpkg, "github.com/vpkg/vpkg/cmd/vpkg"); err != nil {
+	// Static, as the others, for they run in boxes.
+	if err := command(ctx, "env", "CGO_ENABLED=0", "go", "build", "-buildvcs=false", "-o", vpkg, "github.com/vpkg/vpkg/cmd/vpkg"); err != nil {
 		return err
 	}
-	// Static, for they run in boxes: with a slash at its end -o names a folder.
+	// With a slash at its end -o names a folder.
 	if err := command(ctx, "env", "CGO_ENABLED=0", "go", "build", "-buildvcs=false", "-o", dir+"/",
 		"github.com/vpkg/vpkg/e2e/pce", "github.com/vpkg/vpkg/e2e/probe"); err != nil {
 		return err

@@ -132,7 +132,7 @@ func (v *verification) stateFiles(was hooks.Installed) error {
 	switch {
 	case was.Version == "":
 		v.add(RuleUnfinished, dir+"installed.json", "the package has been unpacked and not set up: its scripts have not run")
-	case was.Version != v.Config.Version:
+	case was.Version != v.Config.Version && !strings.HasPrefix(was.Version, v.Config.Version+"."): // with a target's label, as a DEB's is
 		v.add(RuleUnfinished, dir+"installed.json", "version "+was.Version+" has been set up, and version "+v.Config.Version+" is unpacked")
 	}
 	return nil

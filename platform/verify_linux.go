@@ -50,7 +50,7 @@ func (v *verification) running(ctx context.Context, image bool) error {
 	if err := v.settings(kept); err != nil {
 		return err
 	}
-	return v.filtered(ctx, kept, up)
+	return v.filtered(ctx, up)
 }
 
 // unitsInImage looks at the links by which units are enabled or masked.
@@ -382,7 +382,7 @@ func (v *verification) settings(kept []hooks.Step) error {
 const packetFilter = "packet filter"
 
 // filtered looks at whose rules are in force.
-func (v *verification) filtered(ctx context.Context, kept []hooks.Step, up bool) error {
+func (v *verification) filtered(ctx context.Context, up bool) error {
 	if v.Config.Firewall == nil {
 		return nil
 	}
@@ -397,18 +397,21 @@ func (v *verification) filtered(ctx context.Context, kept []hooks.Step, up bool)
 		}
 		return err
 	}
-	for _, s := range kept {
-		if s.Kind != hooks.Service {
-			continue
-		}
-		if is := hooks.ServiceState(ctx, v.Sys, s.Name); is != "" && is != "masked" {
-			v.add(RuleFirewall, s.Name, "is "+is+" again, although the product has the packet filter")
-		}
-	}
 	f := v.filter()
 	policy, err := f.wanted()
-	if err != nil || policy == nil { // the host's own rules are their administrator's
+	if err != nil {
 		return err
+	}
+	for _, name := range v.Config.Firewall.Services {
+		name += ".service"
+		is := hooks.ServiceState(ctx, v.Sys, name)
+		if is == "" || is == "masked" || policy == nil && name == rulesOwner { // which may go on then: see do
+			continue
+		}
+		v.add(RuleFirewall, name, "is "+is+" again, although the product has the packet filter")
+	}
+	if policy == nil { // the host's own rules are their administrator's
+		return nil
 	}
 	if !v.there(f.file(seenFile)) {
 		v.add(RuleFirewall, packetFilter, "which rules were put in force is not known: "+f.file(seenFile)+" is gone")

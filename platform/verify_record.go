@@ -222,7 +222,7 @@ func (v *recordVerification) besideConfig(name string) bool {
 func (p Product) Verify(ctx context.Context, asJSON bool) int {
 	found, err := p.RecordDeviations(ctx, "")
 	more, merr := p.Deviations(ctx, "")
-	found = append(found, more...)
+	found = append(append([]Deviation{}, found...), more...) // as JSON never null
 	if asJSON {
 		if err := p.printJSON(found); err != nil {
 			return p.fail("verify", err)
