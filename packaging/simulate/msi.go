@@ -63,14 +63,6 @@ func (s *simulation) msi() {
 			p.upgrades = true
 		}
 	}
-	for _, f := range p.x.Searches {
-		for _, v := range old.Registry {
-			if f.Name == v.Name && f.Key != "" && strings.EqualFold(f.Key, v.Key) {
-				p.value[f.Property] = v.Value
-				delete(p.unknown, f.Property)
-			}
-		}
-	}
 	s.r.Steps = s.sequence(p)
 	switch {
 	case p.refused != "":
@@ -117,6 +109,15 @@ func (s *simulation) product(side *Side, comes bool) *product {
 			continue
 		}
 		p.unknown[f.Property] = true
+		if s.Old == nil {
+			continue
+		}
+		for _, v := range s.Old.Installer.Registry { // what the installed product has written
+			if f.Key != "" && strings.EqualFold(f.Key, v.Key) && strings.EqualFold(f.Name, v.Name) {
+				p.value[f.Property] = v.Value
+				delete(p.unknown, f.Property)
+			}
+		}
 	}
 	return p
 }

@@ -193,7 +193,8 @@ func Run(c Case) (*Report, error) {
 	case "msi":
 		s.msi()
 	}
-	if s.r.Refused != "" {
+	if s.r.Refused != "" { // so nothing else comes about
+		s.r.Warnings = slices.DeleteFunc(s.r.Warnings, func(w Warning) bool { return w.Kind != Order })
 		s.warn(Failure, "", "%s", s.r.Refused)
 		s.r.Config, s.r.Files = []Decision{}, []File{}
 	} else {
