@@ -256,22 +256,22 @@ func (v *verifier) packages(ctx context.Context, w io.Writer, names []string) ([
 			}
 		}
 	}
-	if len(errs) > 0 {
-		return all, errors.Join(errs...)
+	var unused []verify.Finding
+	if len(errs) == 0 { // or those that could not be read may have used them
+		unused = unusedExceptions(v.policy, used)
 	}
-	unused := unusedExceptions(v.policy, used)
-	if v.json {
+	switch {
+	case v.json:
 		if len(all) > 0 {
 			all[len(all)-1].Findings = append(all[len(all)-1].Findings, unused...)
 		}
-		return all, writeJSON(w, all)
-	}
-	if v.verbose {
+		errs = append(errs, writeJSON(w, all))
+	case v.verbose:
 		for _, f := range unused {
-			fmt.Fprintf(w, "%s\n", f)
+			fmt.Fprintf(w, "%s\n", inLine(f.String()))
 		}
 	}
-	return all, nil
+	return all, errors.Join(errs...)
 }
 
 // unusedExceptions gives a finding for each exception that passed over nothing.
