@@ -5,25 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/vpkg/vpkg/packaging/compare"
+	"github.com/vpkg/vpkg/packaging/installed"
 )
 
 // diffOptions are the flags of vpkg diff.
 type diffOptions struct {
-	json bool
-	html string
+	json      bool
+	html      string
+	installed bool
+	root      string
 }
 
 func diffCommand() *cobra.Command {
 	var o diffOptions
 	cmd := &cobra.Command{
-		Use:   "diff A B",
-		Short: "Show how two packages differ",
+		Use:   "diff A B | PKG --installed",
+		Short: "Show how two packages differ, or a package and a host",
 		Long: `Show how two packages of any formats differ: what they say, their relations, scripts,
 accounts and services, every file with its mode, owner and content, and their sizes.
 What matters most stands first: lost data, rights, scripts, missing files.
@@ -31,18 +33,33 @@ What matters most stands first: lost data, rights, scripts, missing files.
 Of an RPM, a DEB and an MSI of one release, what differs because the formats do is
 listed apart with the reason, and not counted; see docs/diff.md.
 
+With --installed a package is compared with what this host has of it, or the host
+whose files are below --root. Configuration files and others that the policy in
+.vpkg-verify.yaml lets differ are listed apart, too.
+
 The exit status is 0 if nothing differs, 1 if something does, and 2 if the command
 was used wrongly or a package cannot be read.`,
 		Example: `  vpkg diff old.rpm new.rpm
   vpkg diff agent-1.4.0-7.el8.x86_64.rpm agent-1.4.0-7.win.x64.msi
   vpkg diff --html report.html old.deb new.deb
-  vpkg diff --json old.msi new.msi | jq .summary`,
-		Args: usageArgs(cobra.ExactArgs(2)),
+  vpkg diff --json old.msi new.msi | jq .summary
+  vpkg diff agent-1.4.0-7.el8.x86_64.rpm --installed`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if o.root != "" && !o.installed {
+				return usageError{errors.New("diff: --root is for --installed")}
+			}
+			if o.installed {
+				return usageArgs(cobra.ExactArgs(1))(cmd, args)
+			}
+			return usageArgs(cobra.ExactArgs(2))(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.run(cmd.Context(), cmd.OutOrStdout(), args[0], args[1])
+			return o.run(cmd.Context(), cmd.OutOrStdout(), args)
 		},
 	}
 	cmd.Flags().BoolVar(&o.json, "json", false, "write JSON")
+	cmd.Flags().BoolVar(&o.installed, "installed", false, "compare with what is installed")
+	cmd.Flags().StringVar(&o.root, "root", "", "with --installed: the `DIR` that holds the files of another host, such as an image")
 	cmd.Flags().StringVar(&o.html, "html", "", "also write the report as one web page into `FILE`")
 	return cmd
 }
@@ -50,18 +67,26 @@ was used wrongly or a package cannot be read.`,
 // errDiffer is returned when two packages were compared, and differ.
 var errDiffer = errors.New("the packages differ")
 
-func (o *diffOptions) run(ctx context.Context, w io.Writer, nameA, nameB string) error {
-	var sides [2]compare.Side
-	for i, name := range []string{nameA, nameB} {
-		var err error
-		if sides[i], err = readSide(ctx, name); err != nil {
+func (o *diffOptions) run(ctx context.Context, w io.Writer, names []string) error {
+	var sides []compare.Side
+	for _, name := range names {
+		s, err := readSide(ctx, name)
+		if err != nil {
 			return troubleError{err} // 1 would say that they differ
 		}
+		sides = append(sides, s)
+	}
+	if o.installed {
+		s, err := o.host(ctx, sides[0])
+		if err != nil {
+			return troubleError{err}
+		}
+		sides = append(sides, s)
 	}
 	r := compare.Packages(sides[0], sides[1])
 	if o.html != "" {
-		if err := writeHTML(o.html, r); err != nil {
-			return troubleError{err}
+		if err := writeFile(ctx, o.html, 0o644, r.WriteHTML); err != nil {
+			return troubleError{fmt.Errorf("writing %s: %w", o.html, err)}
 		}
 	}
 	write := r.WriteText
@@ -90,6 +115,25 @@ func readSide(ctx context.Context, name string) (compare.Side, error) {
 	s := compare.Side{File: name, Format: f.format.Name(), Size: f.size, Package: p}
 	s.Texts, err = f.texts()
 	return s, err
+}
+
+// host is the side that is what a host has of the package.
+func (o *diffOptions) host(ctx context.Context, of compare.Side) (compare.Side, error) {
+	policy, err := new(verifyOptions).loadPolicy()
+	if err != nil {
+		return compare.Side{}, err
+	}
+	snap, err := (&installed.Host{Root: o.root}).Snapshot(ctx, of.Package, of.Format, policy.Installed)
+	if err != nil {
+		return compare.Side{}, fmt.Errorf("%s: %w", of.Package.Name, err)
+	}
+	s := of
+	s.File, s.Package = "what this host has of it", snap.Package
+	if o.root != "" {
+		s.File = "what the host in " + o.root + " has of it"
+	}
+	s.Host = &compare.Allowed{Differ: snap.Differ, Miss: snap.Miss}
+	return s, nil
 }
 
 // texts gives what of an MSI is not in a Package: what it does, in order, and the
@@ -128,20 +172,4 @@ func (f *packageFile) texts() ([]compare.Text, error) {
 func rows(idt string) string {
 	parts := strings.SplitN(strings.ReplaceAll(idt, "\r\n", "\n"), "\n", 4)
 	return parts[len(parts)-1]
-}
-
-func writeHTML(name string, r *compare.Report) (err error) {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(name))
-		}
-	}()
-	if err := r.WriteHTML(f); err != nil {
-		return errors.Join(fmt.Errorf("writing %s: %w", name, err), f.Close())
-	}
-	return f.Close()
 }

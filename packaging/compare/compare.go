@@ -17,7 +17,7 @@ import (
 	"github.com/vpkg/vpkg/packaging"
 )
 
-// A Side is one of the two packages, as its Format read it.
+// A Side is one of the two packages, as its Format read it, or a host that has one.
 type Side struct {
 	File    string // name of the package file, for the report
 	Format  string // "rpm", "deb" or "msi"
@@ -27,6 +27,16 @@ type Side struct {
 	// Texts are further parts of the package that are text, such as the actions of
 	// an MSI in their order. Those of the same name are compared line by line.
 	Texts []Text
+
+	// Host is what a host is allowed that has the package installed; nil for a package
+	// file.
+	Host *Allowed
+}
+
+// Allowed says, by path, how a host may differ from the package.
+type Allowed struct {
+	Differ map[string]bool // its content may be another one
+	Miss   map[string]bool // it may be missing
 }
 
 // A Text is a part of a package in a form to be read.

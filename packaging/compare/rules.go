@@ -312,6 +312,25 @@ var rules = []Rule{
 			return ok && (d.Kind == "registry" || d.Kind == "environment")
 		},
 	},
+	{
+		"host-config", "the policy lets it be changed on a host",
+		"its type, mode and owner; that it is missing",
+		func(c *comparison, d *Difference) bool {
+			host := cmp.Or(c.a.Host, c.b.Host)
+			return host != nil && d.Kind == "file" && slices.Contains([]string{"content", "time"}, d.Attribute) && host.Differ[d.Subject]
+		},
+	},
+	{
+		"host-optional", "a host need not have it",
+		"what it has in another form; what it has besides",
+		func(c *comparison, d *Difference) bool {
+			host, has := c.b.Host, "missing"
+			if host == nil {
+				host, has = c.a.Host, "extra"
+			}
+			return host != nil && d.Kind == "file" && d.Attribute == has && host.Miss[d.Subject]
+		},
+	},
 }
 
 func ruleNumber(name string) int {

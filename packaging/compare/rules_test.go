@@ -192,7 +192,7 @@ func addLine(p *packaging.Package, phase packaging.Phase, line string) {
 // TestRules has for each rule what it explains in an unchanged release, and changes
 // that it must not explain away.
 func TestRules(t *testing.T) {
-	covered := map[string]bool{}
+	covered := map[string]bool{"host-config": true, "host-optional": true} // see TestHost
 	type keeps struct {
 		name    string
 		change  func(a, b *packaging.Package)
@@ -415,6 +415,49 @@ func lines(ds []compare.Difference) []string {
 		ls = append(ls, d.Weight.String()+": "+d.Line())
 	}
 	return ls
+}
+
+// TestHost compares a package with what a host has of it.
+func TestHost(t *testing.T) {
+	const config, ghost = "/opt/agent/etc/agent.conf", "/var/log/agent.log"
+	host := func() compare.Side {
+		s := release(t, "rpm")
+		s.Host = &compare.Allowed{Differ: map[string]bool{config: true}, Miss: map[string]bool{ghost: true}}
+		edit(s.Package, config, func(e *packaging.Entry) { e.SHA256[0]++; e.Size++ })
+		remove(s.Package, ghost)
+		return s
+	}
+	for _, turned := range []bool{false, true} {
+		compared := func(b compare.Side) *compare.Report {
+			if turned {
+				return compare.Packages(b, release(t, "rpm"))
+			}
+			return compare.Packages(release(t, "rpm"), b)
+		}
+		r := compared(host())
+		if rules := []string{r.Expected[0].Rule, r.Expected[1].Rule}; !r.Equal || len(r.Expected) != 2 || !slices.Equal(rules, []string{"host-config", "host-optional"}) {
+			t.Errorf("turned: %t: different %v, expected %v", turned, lines(r.Differences), lines(r.Expected))
+		}
+		for name, tt := range map[string]struct {
+			change  func(p *packaging.Package)
+			subject string
+		}{
+			"mode of configuration": {func(p *packaging.Package) { edit(p, config, func(e *packaging.Entry) { e.Mode = 0o666 }) }, config},
+			"no configuration":      {func(p *packaging.Package) { remove(p, config) }, config},
+			"another content": {func(p *packaging.Package) {
+				edit(p, "/opt/agent/bin/agentd", func(e *packaging.Entry) { e.SHA256[0]++ })
+			}, "/opt/agent/bin/agentd"},
+			"more":                 {func(p *packaging.Package) { put(p, file("/opt/agent/bin/x", 0o755, "x")) }, "/opt/agent/bin/x"},
+			"a folder for a ghost": {func(p *packaging.Package) { put(p, packagingtest.Dir(ghost, 0o755)) }, ghost},
+		} {
+			b := host()
+			tt.change(b.Package)
+			r := compared(b)
+			if len(r.Differences) == 0 || slices.ContainsFunc(r.Differences, func(d compare.Difference) bool { return d.Subject != tt.subject }) {
+				t.Errorf("%s (turned: %t): told: %v", name, turned, lines(r.Differences))
+			}
+		}
+	}
 }
 
 // TestMSIWithoutHook: scriptlets are explained only by an MSI that runs the hook.
