@@ -6,6 +6,8 @@
 //
 //	go run ./bench -o bench/results.md
 //
+// It also verifies an installed package beside rpm and sha256sum, and inspects large ones.
+//
 // It needs rpmbuild, dpkg-deb, wixl and msiextract; nfpm is built from its module. Figures of
 // different runs or machines say nothing about each other, the ratios do.
 package main
@@ -33,8 +35,10 @@ func main() {
 	runs := flag.Int("runs", 3, "how often each command runs; the fastest counts. Payloads of 500 MB and more once")
 	codecs := flag.String("codecs", "zstd,gzip", "compressions to compare")
 	msi := flag.Int("msi", 200, "`MB` of payload of a Windows package; 0 leaves it out")
+	verify := flag.Int("verify", 10_000, "`files` of an installed package to verify, as root; 0 leaves it out")
+	inspect := flag.Int("inspect", 1000, "`MB` of payload of packages to inspect; 0 leaves it out")
 	flag.Parse()
-	err := run(ctx, *out, *sizes, *codecs, *runs, *msi)
+	err := run(ctx, *out, *sizes, *codecs, *runs, *msi, *verify, *inspect)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -42,7 +46,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, out, sizes, codecs string, runs, msi int) error {
+func run(ctx context.Context, out, sizes, codecs string, runs, msi, verify, inspect int) error {
 	dir, err := os.MkdirTemp("", "vpkg-bench-*")
 	if err != nil {
 		return err
@@ -60,7 +64,17 @@ func run(ctx context.Context, out, sizes, codecs string, runs, msi int) error {
 	if err := b.tools(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(b.w, "# vpkg beside other tools\n\nMade by `go run ./bench -runs %d -sizes %s -codecs %s -msi %d` on %d cores, %s. Seconds of the fastest run, resident MiB\nof the largest process, package MB (10^6 bytes); in brackets the ratio to vpkg. Payloads are executables: Go's own tools,\nand copies of them that differ in one byte of every page. Read the ratios; seconds are of that machine.\n", runs, sizes, codecs, msi, runtime.NumCPU(), runtime.Version())
+	fmt.Fprintf(b.w, "# vpkg beside other tools\n\nMade by `go run ./bench -runs %d -sizes %q -codecs %s -msi %d -verify %d -inspect %d` on %d cores, %s. Seconds of the fastest run, resident MiB\nof the largest process, package MB (10^6 bytes); in brackets the ratio to vpkg. Payloads are executables: Go's own tools,\nand copies of them that differ in one byte of every page. Read the ratios; seconds are of that machine.\n", runs, sizes, codecs, msi, verify, inspect, runtime.NumCPU(), runtime.Version())
+	if verify > 0 {
+		if err := b.verify(ctx, verify); err != nil {
+			return err
+		}
+	}
+	if inspect > 0 {
+		if err := b.inspect(ctx, inspect); err != nil {
+			return err
+		}
+	}
 	if msi > 0 {
 		if err := b.msi(ctx, msi); err != nil {
 			return err
