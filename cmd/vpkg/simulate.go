@@ -118,8 +118,8 @@ func (o *simulateOptions) simulate(ctx context.Context, args []string) (*simulat
 		sides, formats = append(sides, side), append(formats, format)
 	}
 	if last := formats[len(formats)-1]; formats[0] != last {
-		return nil, fmt.Errorf("%s is an %s and %s an %s: a package takes the place of one of its own format; vpkg diff compares them",
-			args[0], strings.ToUpper(formats[0]), args[1], strings.ToUpper(last))
+		return nil, fmt.Errorf("%s has the format %s and %s has %s: a package takes the place of one of its own format only; vpkg diff compares them",
+			args[0], formats[0], args[1], last)
 	}
 	c := simulate.Case{Format: formats[0], Old: sides[0], New: sides[len(sides)-1], Purge: o.purge}
 	switch {
