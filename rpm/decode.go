@@ -1,11 +1,13 @@
 package rpm
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -30,18 +32,30 @@ const (
 	maxStore   = 0x0fff_ffff // bytes
 	maxValues  = 1 << 20     // of an entry that is looked at; the most files, that is
 	maxOthers  = 1 << 18     // relations, triggers and changes of a package, of each
+
+	// inlineData is the most bytes of an entry that are read with the header. What is
+	// larger is read when it is asked for: lists of files in pieces, and of all others
+	// at most maxTexts together.
+	inlineData = 4 << 10
+	maxTexts   = 24 << 20
 )
 
-// A block is a header that was read: its entries, and its bytes as they stand in
-// the file, which the digests cover.
+// A block is a header that was read. What is large in it is still in the file.
 type block struct {
 	header
-	offset int64  // of raw in the file
-	raw    []byte // preamble, index and store
+	r      io.ReaderAt
+	offset int64 // bytes from the start of the file
+	size   int64 // bytes: preamble, index and store
+
+	loaded map[tag]bool // large entries that were read whole
+	texts  int64        // bytes of them
 }
 
 // end is the offset of what follows the block, without padding.
-func (b *block) end() int64 { return b.offset + int64(len(b.raw)) }
+func (b *block) end() int64 { return b.offset + b.size }
+
+// raw gives the block's bytes as they stand in the file, which the digests cover.
+func (b *block) raw() io.Reader { return io.NewSectionReader(b.r, b.offset, b.size) }
 
 // readBlock reads the header that starts at offset in a file of the given size.
 // Every count in it is checked against the file's size before it sizes anything.
@@ -60,16 +74,15 @@ func readBlock(r io.ReaderAt, offset, size int64, region tag) (*block, error) {
 	if store > maxStore {
 		return nil, formatErrorf(offset+12, "header's store has %d bytes, want at most %d", store, maxStore)
 	}
-	length := preambleSize + int64(entries)*indexSize + int64(store)
-	if length > size-offset {
-		return nil, formatErrorf(offset+8, "header of %d bytes does not fit in the file's %d", length, size-offset)
+	b := &block{r: r, offset: offset, size: preambleSize + int64(entries)*indexSize + int64(store), loaded: map[tag]bool{}}
+	if b.size > size-offset {
+		return nil, formatErrorf(offset+8, "header of %d bytes does not fit in the file's %d", b.size, size-offset)
 	}
-	b := &block{offset: offset, raw: make([]byte, length)}
-	if err := readFull(r, b.raw, offset, size, "header"); err != nil {
+	index := make([]byte, entries*indexSize)
+	if err := readFull(r, index, offset+preambleSize, size, "header"); err != nil {
 		return nil, err
 	}
-	var err error
-	if b.header, err = parseHeader(b.raw, offset, int(entries), region); err != nil {
+	if err := b.parse(index, region); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -89,96 +102,166 @@ func readFull(r io.ReaderAt, p []byte, offset, size int64, what string) error {
 	return nil
 }
 
-// parseHeader parses raw, which holds exactly one header that stands at offset
-// in its file. The entries share raw's bytes.
-func parseHeader(raw []byte, offset int64, entries int, region tag) (header, error) {
-	store := raw[preambleSize+entries*indexSize:]
-	c := cursor{buf: raw, pos: preambleSize}
-	h := make(header, 0, entries)
-	prevEnd := 0 // of the entry before, in the store
-	for i := range entries {
-		at := offset + int64(c.pos)
-		t, typ, off, count := tag(c.uint32()), dataType(c.uint32()), int32(c.uint32()), c.uint32()
-		if i == 0 && (t == tagRegionImmutable || t == tagRegionSignatures) {
-			if err := checkRegion(store, at, t, region, typ, off, count, entries); err != nil {
-				return nil, err
+// parse reads the entries that the index has, and those of their values that are not
+// large. It goes through the store once.
+func (b *block) parse(index []byte, region tag) error {
+	at := b.offset + preambleSize // of the entry in the index
+	st := &store{r: b.r, offset: at + int64(len(index)), size: b.size - preambleSize - int64(len(index))}
+	c := cursor{buf: index}
+	b.header = make(header, 0, len(index)/indexSize)
+	for ; c.pos < len(index); at += indexSize {
+		e := entry{tag: tag(c.uint32()), typ: dataType(c.uint32())}
+		off, count := int32(c.uint32()), c.uint32()
+		e.count = count
+		if at == b.offset+preambleSize && (e.tag == tagRegionImmutable || e.tag == tagRegionSignatures) {
+			if err := checkRegion(st, at, e, off, region, len(index)); err != nil {
+				return err
 			}
-			store = store[:off] // the rest is the region's own
+			st.size = int64(off) // the rest is the region's own
 			continue
 		}
-		data, err := entryData(store, typ, off, count)
-		if err != nil {
-			return nil, formatErrorf(at, "tag %d: %w", t, err)
+		if err := st.read(&e, off); err != nil {
+			return formatErrorf(at, "tag %d: %w", e.tag, err)
 		}
-		if int(off) < prevEnd {
-			return nil, formatErrorf(at, "tag %d: its data at %d overlaps what ends at %d", t, off, prevEnd)
-		}
-		prevEnd = int(off) + len(data)
-		h = append(h, entry{t, typ, count, data})
+		b.header = append(b.header, e)
 	}
-	return h, c.err
+	return c.err
 }
 
-// checkRegion checks the region's entry and the trailer that it points to.
-func checkRegion(store []byte, at int64, t, want tag, typ dataType, off int32, count uint32, entries int) error {
+// checkRegion checks the region's entry e and the trailer that it points to. The
+// index has so many bytes.
+func checkRegion(st *store, at int64, e entry, off int32, want tag, index int) error {
 	switch {
-	case t != want:
-		return formatErrorf(at, "region has tag %d, want %d", t, want)
-	case typ != typeBin || count != indexSize:
-		return formatErrorf(at, "region has type %d and count %d, want %d and %d", typ, count, typeBin, indexSize)
-	case off < 0 || int64(off)+indexSize != int64(len(store)):
-		return formatErrorf(at, "region's trailer is at %d, want it at the end of %d bytes", off, len(store))
+	case e.tag != want:
+		return formatErrorf(at, "region has tag %d, want %d", e.tag, want)
+	case e.typ != typeBin || e.count != indexSize:
+		return formatErrorf(at, "region has type %d and count %d, want %d and %d", e.typ, e.count, typeBin, indexSize)
+	case off < 0 || int64(off)+indexSize != st.size:
+		return formatErrorf(at, "region's trailer is at %d, want it at the end of %d bytes", off, st.size)
 	}
-	c := cursor{buf: store, pos: int(off)}
+	trailer := make([]byte, indexSize)
+	if err := readFull(st.r, trailer, st.offset+int64(off), st.offset+st.size, "region's trailer"); err != nil {
+		return err
+	}
+	c := cursor{buf: trailer}
 	// Some signature headers were written with the other tag in the trailer.
-	tt, ttyp, toff, tcount := tag(c.uint32()), dataType(c.uint32()), int32(c.uint32()), c.uint32()
+	t, typ, length, count := tag(c.uint32()), dataType(c.uint32()), int32(c.uint32()), c.uint32()
 	switch {
-	case c.err != nil:
-		return &FormatError{at, c.err}
-	case ttyp != typeBin || tcount != indexSize || tt != t && tt != tagRegionImmutable && tt != tagRegionSignatures:
-		return formatErrorf(at, "region's trailer has tag %d, type %d and count %d", tt, ttyp, tcount)
-	case -int64(toff) != int64(entries)*indexSize:
-		return formatErrorf(at, "region covers %d bytes of the index, want all %d", -int64(toff), entries*indexSize)
+	case typ != typeBin || count != indexSize || t != e.tag && t != tagRegionImmutable && t != tagRegionSignatures:
+		return formatErrorf(at, "region's trailer has tag %d, type %d and count %d", t, typ, count)
+	case -int64(length) != int64(index):
+		return formatErrorf(at, "region covers %d bytes of the index, want all %d", -int64(length), index)
 	}
 	return nil
 }
 
-// entryData finds the bytes of an entry's values in the store.
-func entryData(store []byte, typ dataType, off int32, count uint32) ([]byte, error) {
-	if typ > typeI18NString {
-		return nil, fmt.Errorf("unknown type %d", typ)
+// A store is the part of a header that has the values. It is read from front to back.
+type store struct {
+	r      io.ReaderAt
+	offset int64 // bytes from the start of the file
+	size   int64 // bytes
+
+	in     *bufio.Reader // nil before the first value
+	pos    int64         // how far it was read
+	inline int64         // bytes of values in memory
+}
+
+// read reads the values of e, which begin at off, and keeps them if they are few.
+func (s *store) read(e *entry, off int32) error {
+	if e.typ > typeI18NString {
+		return fmt.Errorf("unknown type %d", e.typ)
 	}
-	if off < 0 || int64(off) > int64(len(store)) {
-		return nil, fmt.Errorf("offset %d is outside of the store's %d bytes", off, len(store))
+	if off < 0 || int64(off) > s.size {
+		return fmt.Errorf("offset %d is outside of the store's %d bytes", off, s.size)
 	}
-	rest := store[off:]
-	if typ == typeNull {
-		return nil, nil
+	rest, count := s.size-int64(off), int64(e.count)
+	n := int64(e.typ.size())
+	switch {
+	case e.typ == typeNull:
+	case count == 0 || count > rest: // a value has a byte at least
+		return fmt.Errorf("%d values do not fit in %d bytes", count, rest)
+	case n > 0 && int64(off)%n != 0:
+		return fmt.Errorf("offset %d is not a multiple of %d", off, n)
+	case count*n > rest:
+		return fmt.Errorf("%d values of %d bytes do not fit in %d", count, n, rest)
+	case e.typ == typeString && count != 1:
+		return fmt.Errorf("string has count %d, want 1", count)
 	}
-	if count == 0 || uint64(count) > uint64(len(rest)) { // a value has a byte at least
-		return nil, fmt.Errorf("%d values do not fit in %d bytes", count, len(rest))
+	if int64(off) < s.pos {
+		return fmt.Errorf("its data at %d overlaps what ends at %d", off, s.pos)
 	}
-	if n := typ.size(); n > 0 {
-		if int(off)%n != 0 {
-			return nil, fmt.Errorf("offset %d is not a multiple of %d", off, n)
+	if e.typ == typeNull {
+		return nil
+	}
+	if s.in == nil {
+		s.in = bufio.NewReaderSize(io.NewSectionReader(s.r, s.offset, s.size), 64<<10)
+	}
+	if _, err := s.in.Discard(int(int64(off) - s.pos)); err != nil {
+		return s.ended(err)
+	}
+	s.pos = int64(off)
+	if n > 0 {
+		return s.numbers(e, count*n)
+	}
+	return s.strings(e)
+}
+
+// numbers reads size bytes.
+func (s *store) numbers(e *entry, size int64) error {
+	at := s.pos
+	s.pos += size
+	if !s.keep(size) {
+		e.large = span{s.offset + at, size}
+		_, err := s.in.Discard(int(size))
+		return s.ended(err)
+	}
+	e.data = make([]byte, size)
+	_, err := io.ReadFull(s.in, e.data)
+	return s.ended(err)
+}
+
+// strings reads strings to the end of the last.
+func (s *store) strings(e *entry) error {
+	at := s.pos
+	for left := e.count; left > 0; {
+		part, err := s.in.ReadSlice(0)
+		s.pos += int64(len(part))
+		switch {
+		case err == nil:
+			left--
+		case errors.Is(err, io.EOF) && s.pos == s.size:
+			return errors.New("string without an end")
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return s.ended(err)
 		}
-		if uint64(count)*uint64(n) > uint64(len(rest)) {
-			return nil, fmt.Errorf("%d values of %d bytes do not fit in %d", count, n, len(rest))
+		if e.large.size == 0 && int64(len(e.data)+len(part)) <= inlineData {
+			e.data = append(e.data, part...)
+			continue
 		}
-		return rest[:int(count)*n], nil
+		e.data, e.large = nil, span{s.offset + at, s.pos - at}
 	}
-	if typ == typeString && count != 1 {
-		return nil, fmt.Errorf("string has count %d, want 1", count)
+	if e.data != nil && !s.keep(int64(len(e.data))) {
+		e.data, e.large = nil, span{s.offset + at, s.pos - at}
 	}
-	end := 0
-	for range count {
-		i := bytes.IndexByte(rest[end:], 0)
-		if i < 0 {
-			return nil, errors.New("string without an end")
-		}
-		end += i + 1
+	return nil
+}
+
+// keep reports whether so many bytes of an entry are to be in memory.
+func (s *store) keep(size int64) bool {
+	const most = 2 << 20 // bytes of all entries
+	if size > inlineData || s.inline+size > most && size > 16 {
+		return false
 	}
-	return rest[:end], nil
+	s.inline += size
+	return true
+}
+
+// ended is err, which says so if the file ended too early.
+func (s *store) ended(err error) error {
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // A cursor reads big-endian numbers and remembers its first error.
@@ -228,6 +311,27 @@ func (f *fields) fail(t tag, format string, args ...any) {
 	}
 }
 
+// load gives the data of an entry, wherever it is.
+func (f *fields) load(e entry) []byte {
+	if e.large.size == 0 {
+		return e.data
+	}
+	b := f.h
+	if !b.loaded[e.tag] {
+		if b.texts += e.large.size; b.texts > maxTexts {
+			f.fail(e.tag, "%d bytes, with what was read before more than %d", e.large.size, maxTexts)
+			return nil
+		}
+		b.loaded[e.tag] = true
+	}
+	data := make([]byte, e.large.size)
+	if _, err := b.r.ReadAt(data, e.large.offset); err != nil && !errors.Is(err, io.EOF) {
+		f.fail(e.tag, "%w", err)
+		return nil
+	}
+	return data
+}
+
 // strings gives the strings of a tag; nil if there is none.
 func (f *fields) strings(t tag) []string {
 	e, ok := f.lookup(t)
@@ -242,8 +346,12 @@ func (f *fields) strings(t tag) []string {
 		f.fail(t, "%d values, want at most %d", e.count, maxValues)
 		return nil
 	}
-	ss := make([]string, e.count)                        // each has a byte of data at least
-	for i, rest := 0, string(e.data); i < len(ss); i++ { // one copy for all of them
+	data := f.load(e)
+	if f.err != nil {
+		return nil
+	}
+	ss := make([]string, e.count)                      // each has a byte of data at least
+	for i, rest := 0, string(data); i < len(ss); i++ { // one copy for all of them
 		ss[i], rest, _ = strings.Cut(rest, "\x00")
 	}
 	return ss
@@ -267,29 +375,30 @@ func (f *fields) ints(t tag) []uint64 {
 		f.fail(t, "%d values, want at most %d", e.count, maxValues)
 		return nil
 	}
-	ns := make([]uint64, 0, e.count)
-	switch be := binary.BigEndian; e.typ {
-	case typeChar, typeInt8, typeBin:
-		for _, b := range e.data {
-			ns = append(ns, uint64(b))
-		}
-	case typeInt16:
-		for d := e.data; len(d) > 0; d = d[2:] {
-			ns = append(ns, uint64(be.Uint16(d)))
-		}
-	case typeInt32:
-		for d := e.data; len(d) > 0; d = d[4:] {
-			ns = append(ns, uint64(be.Uint32(d)))
-		}
-	case typeInt64:
-		for d := e.data; len(d) > 0; d = d[8:] {
-			ns = append(ns, be.Uint64(d))
-		}
-	default:
+	n := e.typ.size()
+	if n == 0 {
 		f.fail(t, "type %d is not a number", e.typ)
 		return nil
 	}
+	data := f.load(e)
+	ns := make([]uint64, 0, len(data)/n)
+	for ; len(data) > 0; data = data[n:] {
+		ns = append(ns, bigEndian(data[:n]))
+	}
 	return ns
+}
+
+// bigEndian is a number of 1, 2, 4 or 8 bytes.
+func bigEndian(b []byte) uint64 {
+	switch len(b) {
+	case 1:
+		return uint64(b[0])
+	case 2:
+		return uint64(binary.BigEndian.Uint16(b))
+	case 4:
+		return uint64(binary.BigEndian.Uint32(b))
+	}
+	return binary.BigEndian.Uint64(b)
 }
 
 // int gives the first number of a tag; 0 if there is none.
@@ -307,8 +416,29 @@ func (f *fields) bytes(t tag) []byte {
 		f.fail(t, "type %d is not binary data", e.typ)
 		return nil
 	}
-	return e.data
+	return f.load(e)
 }
+
+// whole gives the entries with all their data, for those that fit in maxWhole.
+func (b *block) whole() (header, error) {
+	if b.size > maxWhole {
+		return nil, formatErrorf(b.offset, "header of %d bytes, want at most %d", b.size, maxWhole)
+	}
+	h := slices.Clone(b.header)
+	for i, e := range h {
+		if e.large.size > 0 {
+			h[i].data, h[i].large = make([]byte, e.large.size), span{}
+			if err := readFull(b.r, h[i].data, e.large.offset, b.end(), "header"); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return h, nil
+}
+
+// maxWhole is the most bytes of a header that is read into memory: rpm's own limit for
+// a signature header.
+const maxWhole = 64 << 20
 
 // sized fails unless a list that belongs to another of n values has as many, or
 // none at all.

@@ -20,9 +20,9 @@ func Dump(t *testing.T, b []byte) string {
 		name  string
 		block *block
 	}{{"signature header", f.signature}, {"header", f.main}} {
-		fmt.Fprintf(&out, "%s at %d, %d bytes\n", h.name, h.block.offset, len(h.block.raw))
+		fmt.Fprintf(&out, "%s at %d, %d bytes\n", h.name, h.block.offset, h.block.size)
 		tags := tagList(h.block)
-		for _, e := range h.block.header {
+		for _, e := range mustWhole(t, h.block) {
 			if e.typ == typeBin && len(e.data) == reservedSpace {
 				tags[e.tag] = fmt.Sprintf("binary: %d zeros", len(e.data))
 			}
@@ -47,7 +47,11 @@ func Resign(b []byte) []byte {
 	if err != nil {
 		return b
 	}
-	h := slices.DeleteFunc(slices.Clone(main.header), func(e entry) bool {
+	whole, err := main.whole()
+	if err != nil {
+		return b
+	}
+	h := slices.DeleteFunc(whole, func(e entry) bool {
 		return e.tag == tagPayloadDigest || e.tag == tagPayloadDigestAlt
 	})
 	raw := h.encode(tagRegionImmutable)

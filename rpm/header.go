@@ -13,7 +13,16 @@ type entry struct {
 	typ   dataType
 	count uint32 // values in data
 	data  []byte // big-endian numbers, or strings that each end in NUL
+	// large is where the data of an entry that was read is in the file, if that is
+	// more than inlineData; data is nil then.
+	large span
 }
+
+// A span is a part of a file. Its zero value is none.
+type span struct{ offset, size int64 } // bytes
+
+// size is how many bytes the data has.
+func (e *entry) size() int64 { return int64(len(e.data)) + e.large.size }
 
 // A header is a list of entries, in any order: encode sorts them. Both headers
 // of a package, the signature header and the main one, have the same form: a
@@ -39,12 +48,12 @@ const (
 var headerMagic = [8]byte{0x8e, 0xad, 0xe8, 0x01}
 
 func (h *header) addString(t tag, s string) {
-	*h = append(*h, entry{t, typeString, 1, append([]byte(s), 0)})
+	*h = append(*h, entry{tag: t, typ: typeString, count: 1, data: append([]byte(s), 0)})
 }
 
 // addText adds a string that may be translated, in the C locale only.
 func (h *header) addText(t tag, s string) {
-	*h = append(*h, entry{t, typeI18NString, 1, append([]byte(s), 0)})
+	*h = append(*h, entry{tag: t, typ: typeI18NString, count: 1, data: append([]byte(s), 0)})
 }
 
 func (h *header) addStrings(t tag, ss []string) {
@@ -52,11 +61,11 @@ func (h *header) addStrings(t tag, ss []string) {
 	for _, s := range ss {
 		b = append(append(b, s...), 0)
 	}
-	*h = append(*h, entry{t, typeStringArray, uint32(len(ss)), b})
+	*h = append(*h, entry{tag: t, typ: typeStringArray, count: uint32(len(ss)), data: b})
 }
 
 func (h *header) addBytes(t tag, b []byte) {
-	*h = append(*h, entry{t, typeBin, uint32(len(b)), b})
+	*h = append(*h, entry{tag: t, typ: typeBin, count: uint32(len(b)), data: b})
 }
 
 func (h *header) addUint16s(t tag, ns []uint16) {
@@ -64,7 +73,7 @@ func (h *header) addUint16s(t tag, ns []uint16) {
 	for _, n := range ns {
 		b = binary.BigEndian.AppendUint16(b, n)
 	}
-	*h = append(*h, entry{t, typeInt16, uint32(len(ns)), b})
+	*h = append(*h, entry{tag: t, typ: typeInt16, count: uint32(len(ns)), data: b})
 }
 
 func (h *header) addUint32s(t tag, ns ...uint32) {
@@ -72,7 +81,7 @@ func (h *header) addUint32s(t tag, ns ...uint32) {
 	for _, n := range ns {
 		b = binary.BigEndian.AppendUint32(b, n)
 	}
-	*h = append(*h, entry{t, typeInt32, uint32(len(ns)), b})
+	*h = append(*h, entry{tag: t, typ: typeInt32, count: uint32(len(ns)), data: b})
 }
 
 func (h *header) addUint64s(t tag, ns ...uint64) {
@@ -80,7 +89,7 @@ func (h *header) addUint64s(t tag, ns ...uint64) {
 	for _, n := range ns {
 		b = binary.BigEndian.AppendUint64(b, n)
 	}
-	*h = append(*h, entry{t, typeInt64, uint32(len(ns)), b})
+	*h = append(*h, entry{tag: t, typ: typeInt64, count: uint32(len(ns)), data: b})
 }
 
 // encode gives the header with region as its first entry.

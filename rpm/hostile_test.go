@@ -2,6 +2,7 @@ package rpm
 
 import (
 	"bytes"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -21,6 +22,10 @@ func TestHostile(t *testing.T) {
 		want string
 	}{
 		{"long path", func(h *header) { files(h, []string{"/" + strings.Repeat("x", 5000) + "/"}, []string{"a", "b"}, 0, 0) }, "path of 5003 bytes"},
+		{"long name", func(h *header) { files(h, []string{"/"}, []string{"a", strings.Repeat("x", 5000)}, 0, 0) }, "a value of more than 4096 bytes"},
+		{"paths", func(h *header) {
+			files(h, []string{"/" + strings.Repeat("x", 4000) + "/"}, strings.Split(strings.Repeat("a ", 40_000), " "), make([]uint32, 40_001)...)
+		}, "path of 4003 bytes, and 134220590 with those before it"},
 		{"folder", func(h *header) { files(h, []string{"/"}, []string{"a", "b"}, 0, 1) }, "folder 1 of 1"},
 		{"number of folders", func(h *header) { files(h, []string{"/"}, []string{"a", "b"}, 0) }, "1 values, want 2"},
 		{"dots", func(h *header) { files(h, []string{"/../"}, []string{"a"}, 0) }, "not an absolute path"},
@@ -110,5 +115,32 @@ func TestReadPayloadErrors(t *testing.T) {
 				t.Errorf("error is %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// TestLargeHeader reads a header that has 64 MiB which nobody asks for, and lists of
+// files that say more than there is.
+func TestLargeHeader(t *testing.T) {
+	var h, sig header
+	h.addString(tagVersion, "1")
+	h.addString(tagName, "hostile")
+	h.addBytes(60_000, make([]byte, 64<<20))
+	raw := h.encode(tagRegionImmutable)
+	sig.addString(sigSHA256, hexSHA256(raw))
+	b := append(appendLead(nil, "hostile-1", 1), sig.encode(tagRegionSignatures)...)
+	b = append(append(b, make([]byte, -len(b)&7)...), raw...)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	p, err := Format{}.Read(t.Context(), bytes.NewReader(b), int64(len(b)), packaging.Headers)
+	if err != nil || p.Name != "hostile" {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
+		t.Errorf("%d bytes were allocated", used)
+	}
+	b[len(b)-100] ^= 1
+	if _, err := (Format{}).Read(t.Context(), bytes.NewReader(b), int64(len(b)), packaging.Headers); err == nil || !strings.Contains(err.Error(), "header has SHA-256") {
+		t.Errorf("with a bit flipped: %v", err)
 	}
 }

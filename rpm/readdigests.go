@@ -3,6 +3,7 @@ package rpm
 import (
 	"crypto"
 	"crypto/sha1" //nolint:gosec // the format's
+	"crypto/sha256"
 	"crypto/sha3"
 	"encoding/hex"
 	"errors"
@@ -10,21 +11,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-)
-
-// Tags that only packages of rpm 6 have, in its own format: docs/manual/format_v6.md
-// in rpm's source. Its packages have no digest but of the header in their signature
-// header, those of the payload in the main header, and the payload's archive is
-// always stripped.
-const (
-	sigSHA3 tag = 279 // SHA3-256 of the main header, hex
-
-	tagPayloadSize      tag = 5112 // bytes of the payload as it is in the file
-	tagPayloadSizeAlt   tag = 5113 // bytes of the uncompressed payload
-	tagPayloadSHA512    tag = 5121
-	tagPayloadSHA512Alt tag = 5122
-	tagPayloadSHA3      tag = 5123
-	tagPayloadSHA3Alt   tag = 5124
 )
 
 // alignedFeature is what a package with room before the content of its files
@@ -43,17 +29,27 @@ func (f *file) checkFormat() error {
 // checkSignatureHeader checks the size and the digests of the main header.
 func (f *file) checkSignatureHeader() error {
 	s := fields{h: f.signature}
-	sha1Sum, sha3Sum := sha1.Sum(f.main.raw), sha3.Sum256(f.main.raw) //nolint:gosec // the format's
-	for _, d := range []struct {
-		tag       tag
-		name, got string
+	digests := []struct {
+		tag  tag
+		name string
+		sum  hash.Hash
 	}{
-		{sigSHA3, "SHA3-256", hex.EncodeToString(sha3Sum[:])},
-		{sigSHA256, "SHA-256", hexSHA256(f.main.raw)},
-		{sigSHA1, "SHA-1", hex.EncodeToString(sha1Sum[:])},
-	} {
-		if want := s.string(d.tag); s.has(d.tag) && want != d.got {
-			return formatErrorf(f.main.offset, "header has %s %s, want %s", d.name, d.got, want)
+		{sigSHA3, "SHA3-256", sha3.New256()},
+		{sigSHA256, "SHA-256", sha256.New()},
+		{sigSHA1, "SHA-1", sha1.New()}, //nolint:gosec // the format's
+	}
+	var sums []io.Writer
+	for _, d := range digests {
+		if s.has(d.tag) {
+			sums = append(sums, d.sum)
+		}
+	}
+	if _, err := io.Copy(io.MultiWriter(sums...), f.main.raw()); err != nil {
+		return &FormatError{f.main.offset, err}
+	}
+	for _, d := range digests {
+		if got, want := hex.EncodeToString(d.sum.Sum(nil)), s.string(d.tag); s.has(d.tag) && want != got {
+			return formatErrorf(f.main.offset, "header has %s %s, want %s", d.name, got, want)
 		}
 	}
 	want, ok := s.int(sigSize), s.has(sigSize)

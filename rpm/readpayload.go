@@ -43,6 +43,10 @@ type payloadReader struct {
 	full []bool // groups of hard links whose content was
 	buf  []byte
 
+	sums        io.Writer        // the next two
+	sha256, own hash.Hash        // of a file; own is the header's, if that is another
+	sum         packaging.Digest // of the last file
+
 	give    func(e *packaging.Entry, body io.Reader) error // gets every entry
 	refused error                                          // what give returned
 }
@@ -87,8 +91,10 @@ func (r *payloadReader) wrap(err error) error {
 func (r *payloadReader) read(ctx context.Context) (err error) {
 	sums, plain := writers(r.raw), writers(r.plain)
 	if s := (fields{h: r.signature}); s.has(sigMD5) {
-		r.md5 = md5.New()       //nolint:gosec // the format's
-		r.md5.Write(r.main.raw) // never fails
+		r.md5 = md5.New() //nolint:gosec // the format's
+		if _, err := io.Copy(r.md5, r.main.raw()); err != nil {
+			return err
+		}
 		sums = append(sums, r.md5)
 	}
 	section := io.NewSectionReader(r.r, r.offset, r.size-r.offset)
@@ -242,22 +248,11 @@ func (r *payloadReader) readBody(i int, size int64) error {
 	case size != e.Size:
 		return formatErrorf(r.offset, "payload: %s has %d bytes, want %d", e.Path, size, e.Size)
 	}
-	sum := sha256.New()
-	own, w := sum, io.Writer(sum)
-	if r.files.algo != digestSHA256 && r.files.digests[i] != "" {
-		a, ok := digestAlgorithms[r.files.algo]
-		if !ok {
-			return formatErrorf(r.offset, "unknown digest algorithm %d", r.files.algo)
-		}
-		own = a.New()
-		w = io.MultiWriter(sum, own)
+	check, err := r.checkSums(i)
+	if err != nil {
+		return err
 	}
-	body := &payload.CheckedReader{R: r.cpio, Sums: w, Check: func() error {
-		if got, want := hex.EncodeToString(own.Sum(nil)), r.files.digests[i]; want != "" && got != want {
-			return formatErrorf(r.offset, "payload: %s has digest %s, want %s", e.Path, got, want)
-		}
-		return nil
-	}}
+	body := &payload.CheckedReader{R: r.cpio, Sums: r.sums, Check: check}
 	names := []int{i}
 	if group >= 0 {
 		names = r.files.links[group]
@@ -275,7 +270,7 @@ func (r *payloadReader) readBody(i int, size int64) error {
 		r.full[group] = true
 	}
 	for k, j := range names {
-		r.files.entries[j].SHA256 = packaging.Digest(sum.Sum(nil))
+		r.files.entries[j].SHA256 = r.sum
 		if k > 0 && !given {
 			if err := r.hand(&r.files.entries[j], nil); err != nil {
 				return err
@@ -283,6 +278,46 @@ func (r *payloadReader) readBody(i int, size int64) error {
 		}
 	}
 	return nil
+}
+
+// checkSums makes the sums ready for a file, and gives what is to be called when they
+// have all of its content.
+func (r *payloadReader) checkSums(i int) (func() error, error) {
+	if r.sha256 == nil {
+		r.sha256 = sha256.New()
+		r.sums = r.sha256
+	}
+	r.sha256.Reset()
+	wanted := ""
+	if r.files.digests != nil {
+		wanted = r.files.digests[i]
+	}
+	if wanted != "" && r.own == nil {
+		a, ok := digestAlgorithms[r.files.algo]
+		if !ok {
+			return nil, formatErrorf(r.offset, "unknown digest algorithm %d", r.files.algo)
+		}
+		r.own = a.New()
+		r.sums = io.MultiWriter(r.sha256, r.own)
+	}
+	if r.own != nil {
+		r.own.Reset()
+	}
+	e := &r.files.entries[i]
+	return func() error {
+		r.sha256.Sum(r.sum[:0])
+		got, want := "", wanted
+		switch {
+		case want != "":
+			got = hex.EncodeToString(r.own.Sum(nil))
+		case r.files.digests == nil && !e.SHA256.IsZero() && r.sum != e.SHA256:
+			got, want = r.sum.String(), e.SHA256.String()
+		}
+		if got != want {
+			return formatErrorf(r.offset, "payload: %s has digest %s, want %s", e.Path, got, want)
+		}
+		return nil
+	}, nil
 }
 
 // checkFiles checks that all files were in the archive.

@@ -36,7 +36,7 @@ func (Format) ListSignatures(r io.ReaderAt, size int64) ([]packaging.Signature, 
 		if !ok {
 			continue
 		}
-		s := packaging.Signature{Name: k.name, Kind: k.kind, Covers: k.covers, Size: int64(len(e.data))}
+		s := packaging.Signature{Name: k.name, Kind: k.kind, Covers: k.covers, Size: e.size()}
 		if !e.typ.isString() {
 			list = append(list, s)
 			continue

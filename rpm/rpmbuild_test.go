@@ -250,10 +250,24 @@ func mustOpen(t *testing.T, b []byte) *file {
 	return f
 }
 
+// mustWhole gives the entries of a header with all their data.
+func mustWhole(t testing.TB, b *block) header {
+	t.Helper()
+	h, err := b.whole()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
 // tagList gives the values of each entry as text.
 func tagList(b *block) map[tag]string {
 	m := map[tag]string{}
-	for _, e := range b.header {
+	all, err := b.whole()
+	if err != nil {
+		panic(err)
+	}
+	for _, e := range all {
 		f := fields{h: &block{header: header{e}}}
 		switch {
 		case e.typ.isString():

@@ -33,26 +33,6 @@ type SignOptions struct {
 	Legacy bool
 }
 
-// Tags of the signature header that have OpenPGP signatures. The first two are of the
-// main header, the next two of it and the payload; each pair has RSA and the rest.
-// The last has any number, in base64, of the main header of a package of rpm 6.
-const (
-	sigDSA     tag = 267
-	sigRSA     tag = 268
-	sigPGP     tag = 1002 // of RSA
-	sigPGP5    tag = 1006 // of rpm before 3
-	sigGPG     tag = 1005 // of other keys
-	sigOpenPGP tag = 278
-
-	sigReserved  tag = 999  // sigReservedSpace of a package of rpm 6
-	tagRPMFormat tag = 5114 // 6 in a package of rpm 6
-)
-
-// isOpenPGP says whether a tag of the signature header has OpenPGP signatures.
-func (t tag) isOpenPGP() bool {
-	return slices.Contains([]tag{sigDSA, sigRSA, sigPGP, sigPGP5, sigGPG, sigOpenPGP}, t)
-}
-
 // Sign writes a package of size bytes to w with a signature of its main header,
 // which has the digests of the payload and of every file. Lead, main header and
 // payload stay as they are. The signature takes the place of what was reserved for
@@ -70,7 +50,11 @@ func Sign(ctx context.Context, r io.ReaderAt, size int64, w io.Writer, o SignOpt
 	if err != nil {
 		return err
 	}
-	kept := slices.DeleteFunc(slices.Clone(f.signature.header), func(e entry) bool { return e.tag.isOpenPGP() })
+	kept, err := f.signature.whole()
+	if err != nil {
+		return err
+	}
+	kept = slices.DeleteFunc(kept, func(e entry) bool { return e.tag.isOpenPGP() })
 	if len(kept) < len(f.signature.header) && !o.Replace {
 		return sign.ErrSigned
 	}
@@ -96,7 +80,7 @@ func Sign(ctx context.Context, r io.ReaderAt, size int64, w io.Writer, o SignOpt
 		return err
 	}
 	kept, reserved := cutReserved(kept)
-	raw := append(kept, signed...).fit(reserved, len(f.signature.raw))
+	raw := append(kept, signed...).fit(reserved, int(f.signature.size))
 
 	lead := make([]byte, leadSize)
 	if err := readFull(r, lead, 0, size, "lead"); err != nil {
@@ -119,7 +103,9 @@ func (f *file) sign(ctx context.Context, both hash.Hash, o SignOptions) (header,
 		headerTag, bothTag = sigRSA, sigPGP
 	}
 	sum := sha256.New()
-	sum.Write(f.main.raw)
+	if _, err := io.Copy(sum, f.main.raw()); err != nil {
+		return nil, err
+	}
 	b, err := o.Key.Sign(ctx, sum, o.Date)
 	if err != nil {
 		return nil, err
@@ -156,7 +142,9 @@ func (f *file) sumPayload(ctx context.Context, also io.Writer) error {
 		return formatErrorf(f.main.offset, "tag %d: unknown digest algorithm %d", tagPayloadDigestAlgo, main.int(tagPayloadDigestAlgo))
 	case sig.has(sigMD5):
 		h = md5.New() //nolint:gosec // the format's
-		h.Write(f.main.raw)
+		if _, err := io.Copy(h, f.main.raw()); err != nil {
+			return err
+		}
 		t, want = sigMD5, hex.EncodeToString(sig.bytes(sigMD5))
 	default:
 		return errors.New("it has no digest of its payload: whether it is damaged cannot be told")
@@ -164,7 +152,7 @@ func (f *file) sumPayload(ctx context.Context, also io.Writer) error {
 	if err := errors.Join(main.err, sig.err); err != nil {
 		return err
 	}
-	if _, err := also.Write(f.main.raw); err != nil {
+	if _, err := io.Copy(also, f.main.raw()); err != nil {
 		return err
 	}
 	payload := io.NewSectionReader(f.r, f.main.end(), f.size-f.main.end())
@@ -192,9 +180,9 @@ func cutReserved(h header) (header, tag) {
 // it has size bytes. One that is larger has none.
 func (h header) fit(reserved tag, size int) []byte {
 	if reserved != 0 {
-		with := append(slices.Clone(h), entry{reserved, typeBin, 1, []byte{0}})
+		with := append(slices.Clone(h), entry{tag: reserved, typ: typeBin, count: 1, data: []byte{0}})
 		if n := size - len(with.encode(tagRegionSignatures)) + 1; n >= 1 {
-			with[len(h)] = entry{reserved, typeBin, uint32(n), make([]byte, n)}
+			with[len(h)] = entry{tag: reserved, typ: typeBin, count: uint32(n), data: make([]byte, n)}
 			return with.encode(tagRegionSignatures)
 		}
 	}
@@ -254,13 +242,13 @@ const maxSignatures = 32
 
 // signaturePackets gives the signatures of an entry.
 func (f *file) signaturePackets(e entry) ([][]byte, error) {
+	h := fields{h: f.signature}
 	if e.tag != sigOpenPGP {
 		if e.typ != typeBin {
 			return nil, formatErrorf(f.signature.offset, "tag %d: type %d is not binary data", e.tag, e.typ)
 		}
-		return [][]byte{e.data}, nil
+		return [][]byte{h.load(e)}, h.err
 	}
-	h := fields{h: &block{header: header{e}, offset: f.signature.offset}}
 	texts := h.strings(e.tag)
 	if len(texts) > maxSignatures {
 		h.fail(e.tag, "%d signatures, want at most %d", len(texts), maxSignatures)

@@ -25,7 +25,7 @@ func rebuilt(t testing.TB, b []byte, change func(signature, main *header)) []byt
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, m := slices.Clone(f.signature.header), slices.Clone(f.main.header)
+	s, m := mustWhole(t, f.signature), mustWhole(t, f.main)
 	change(&s, &m)
 	raw := m.encode(tagRegionImmutable)
 	sum := sha1.Sum(raw)

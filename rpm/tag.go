@@ -1,5 +1,7 @@
 package rpm
 
+import "slices"
+
 // A tag names an entry of a header. Names follow rpm's own (rpmtag.h), so that
 // they can be looked up there and with `rpm --querytags`.
 type tag int32
@@ -58,6 +60,40 @@ const (
 	sigMD5             tag = 1004 // of the main header and the payload
 	sigPayloadSize     tag = 1007 // bytes of the uncompressed payload
 	sigReservedSpace   tag = 1008 // zeros that a signature can take the place of
+)
+
+// Tags of the signature header that have OpenPGP signatures. The first two are of the
+// main header, the next two of it and the payload; each pair has RSA and the rest.
+// The last has any number, in base64, of the main header of a package of rpm 6.
+const (
+	sigDSA     tag = 267
+	sigRSA     tag = 268
+	sigPGP     tag = 1002 // of RSA
+	sigPGP5    tag = 1006 // of rpm before 3
+	sigGPG     tag = 1005 // of other keys
+	sigOpenPGP tag = 278
+)
+
+// isOpenPGP says whether a tag of the signature header has OpenPGP signatures.
+func (t tag) isOpenPGP() bool {
+	return slices.Contains([]tag{sigDSA, sigRSA, sigPGP, sigPGP5, sigGPG, sigOpenPGP}, t)
+}
+
+// Tags that only packages of rpm 6 have, in its own format: docs/manual/format_v6.md
+// in rpm's source. Its packages have no digest but of the header in their signature
+// header, those of the payload in the main header, and the payload's archive is
+// always stripped.
+const (
+	sigSHA3     tag = 279 // SHA3-256 of the main header, hex
+	sigReserved tag = 999 // sigReservedSpace of these packages
+
+	tagRPMFormat        tag = 5114 // 6
+	tagPayloadSize      tag = 5112 // bytes of the payload as it is in the file
+	tagPayloadSizeAlt   tag = 5113 // bytes of the uncompressed payload
+	tagPayloadSHA512    tag = 5121
+	tagPayloadSHA512Alt tag = 5122
+	tagPayloadSHA3      tag = 5123
+	tagPayloadSHA3Alt   tag = 5124
 )
 
 // Tags of the main header.

@@ -89,7 +89,7 @@ Lrwxrwxrwx root:root 0 /opt/v6/link -> ../v6/file
 func resignV6(t *testing.T, b []byte, change func(h header) header) []byte {
 	t.Helper()
 	f := mustOpen(t, b)
-	raw := change(f.main.header).encode(tagRegionImmutable)
+	raw := change(mustWhole(t, f.main)).encode(tagRegionImmutable)
 	sum := sha3.Sum256(raw)
 	var s header
 	s.addString(sigSHA256, hexSHA256(raw))
@@ -181,7 +181,7 @@ func TestListSignatures(t *testing.T) {
 		t.Errorf("a signed package has %s", got)
 	}
 	f := mustOpen(t, v6(t, "none"))
-	s := f.signature.header
+	s := mustWhole(t, f.signature)
 	for _, tag := range []tag{sigDSA, sigRSA, sigPGP, sigGPG, sigPGP5} {
 		s.addBytes(tag, make([]byte, tag%100))
 	}

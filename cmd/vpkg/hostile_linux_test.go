@@ -16,6 +16,7 @@ import (
 
 	"github.com/vpkg/vpkg/internal/resident"
 	"github.com/vpkg/vpkg/packaging"
+	"github.com/vpkg/vpkg/packaging/packagingtest"
 	"github.com/vpkg/vpkg/rpm"
 )
 
@@ -50,6 +51,34 @@ func bombRPM(t *testing.T) []byte {
 		Name: "bomb", Version: "1", Release: "1", Arch: "x86_64", Summary: "zeros", Description: "zeros", License: "MIT", Date: time.Unix(1e9, 0),
 		Layout: packaging.Layout{{Path: "/zeros", Mode: 0o644, Size: bombSize, SHA256: sum, Body: zeros(bombSize)}},
 	}
+	var b bytes.Buffer
+	if _, err := (rpm.Format{}).Write(t.Context(), &b, p); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// manyFiles is a package of so many files.
+func manyFiles(t *testing.T, f packaging.Format, arch string, files int) []byte {
+	t.Helper()
+	p := packagingtest.Small(f.Name(), arch, 1)
+	folder := p.Layout[0].Path
+	p.Layout = p.Layout[:1]
+	for i := range files {
+		p.Layout = append(p.Layout, packagingtest.File(fmt.Sprintf("%s/a file with a name of some length, number %06d", folder, i), 0o644, nil))
+	}
+	var b bytes.Buffer
+	if _, err := f.Write(t.Context(), &b, p); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// largeTexts is a package with a description of 32 MiB.
+func largeTexts(t *testing.T) []byte {
+	t.Helper()
+	p := packagingtest.Small("rpm", "x86_64", 1)
+	p.Description = strings.Repeat("0123456789abcde\n", 2<<20)
 	var b bytes.Buffer
 	if _, err := (rpm.Format{}).Write(t.Context(), &b, p); err != nil {
 		t.Fatal(err)
@@ -119,6 +148,8 @@ func blob(control string, members map[string]int64) func(t *testing.T) []byte {
 
 var bombs = []bomb{
 	{"zeros.rpm", bombRPM, ""},
+	{"files.rpm", func(t *testing.T) []byte { return manyFiles(t, rpm.Format{}, "x86_64", 50_000) }, ""},
+	{"texts.rpm", largeTexts, "tag 1005: 33554433 bytes, with what was read before more than 25165824"},
 	{"zeros.deb", func(t *testing.T) []byte {
 		return bombDEB(t, smallControl, nil, map[string]int64{"zeros": bombSize})
 	}, ""},

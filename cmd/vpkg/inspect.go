@@ -126,8 +126,8 @@ func (o *inspectOptions) parts(in inspected) inspected {
 }
 
 // frugal trades some time for memory, which a package of another maker may want a lot
-// of: the collector runs when the heap has grown by a fifth.
-func frugal() { debug.SetGCPercent(20) }
+// of: the collector runs when the heap has grown by a tenth.
+func frugal() { debug.SetGCPercent(10) }
 
 // A packageFile is an open package of any format that vpkg writes.
 type packageFile struct {

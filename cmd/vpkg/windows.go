@@ -46,7 +46,9 @@ func (o *signOptions) given() bool { return *o != signOptions{prefix: o.prefix} 
 // signer gives what signs; nil if nothing is to be signed. The passphrase is that of
 // the key.
 func (o *signOptions) signer(passphrase string) (*sign.Authenticode, error) {
-	wrong := func(format string) error { return usageError{errors.New(strings.ReplaceAll(format, "--", "--"+o.prefix+"-"))} }
+	wrong := func(format string) error {
+		return usageError{errors.New(strings.ReplaceAll(format, "--", "--"+o.prefix+"-"))}
+	}
 	switch {
 	case !o.given():
 		return nil, nil
