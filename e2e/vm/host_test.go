@@ -135,12 +135,15 @@ func checkGivenBack(t testing.TB, vm *testbed.VM, before string) {
 	}
 }
 
-// eventually waits until the script exits with 0.
+// eventually waits until the script exits with 0. An emulated machine needs a minute
+// for what takes a second, where it has a core for itself.
 func eventually(t testing.TB, vm *testbed.VM, what, script string) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+	start := time.Now()
+	for deadline := start.Add(4 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
 		r := vm.Sh(t, script)
 		if r.Code == 0 {
+			t.Logf("%s after %.0f s", what, time.Since(start).Seconds())
 			return
 		}
 		if time.Now().After(deadline) {

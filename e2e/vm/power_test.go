@@ -5,6 +5,7 @@ package vm
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vpkg/vpkg/internal/testbed"
 )
@@ -41,7 +42,9 @@ func TestPowerCuts(t *testing.T) {
 	before := snapshot(t, vm)
 	repair := func() {
 		t.Helper()
+		start := time.Now()
 		vm.Run(t, "rpm", "-U", "--replacepkgs", inside(rpm)).OK(t)
+		t.Logf("installed again after %.0f s", time.Since(start).Seconds())
 		checkWhole(t, vm, "rpm", "-V", "illumio-ven")
 		checkRunning(t, vm)
 		checkPlatform(t, vm)
@@ -53,7 +56,9 @@ func TestPowerCuts(t *testing.T) {
 		// From here on nothing reaches the disk by itself.
 		vm.Run(t, "sysctl", "-q", "vm.dirty_writeback_centisecs=0").OK(t)
 		trap(t, vm, "/usr/bin/systemctl", pattern)
+		start := time.Now()
 		vm.CutPower(t, cut, "rpm -i "+inside(rpm))
+		t.Logf("cut after %.0f s", time.Since(start).Seconds())
 		boot(t, vm)
 		vm.Run(t, "rpm", "-q", "illumio-ven").OK(t)
 	}
