@@ -616,17 +616,32 @@ func TestSimulateServices(t *testing.T) {
 	}{
 		{"stopped by the old version", "rpm 4.18", map[packaging.Phase]string{packaging.PreRemove: "systemctl stop sim.service || :"}, nil, "left stopped", false, false},
 		{"stopped only when it is removed", "rpm 4.18", map[packaging.Phase]string{packaging.PreRemove: "if [ $1 -eq 0 ]; then systemctl stop sim; fi"}, nil, "left as it is", true, false},
-		{"started too early", "rpm 4.18", map[packaging.Phase]string{packaging.PreRemove: "systemctl stop sim.service"},
-			map[packaging.Phase]string{packaging.PostInstall: "systemctl start sim.service"}, "left stopped", false, false},
+		{
+			"started too early", "rpm 4.18",
+			map[packaging.Phase]string{packaging.PreRemove: "systemctl stop sim.service"},
+			map[packaging.Phase]string{packaging.PostInstall: "systemctl start sim.service"},
+			"left stopped", false, false,
+		},
 		{"restarted by systemd's macros", "rpm 4.18", map[packaging.Phase]string{packaging.PostRemove: "if [ $1 -ge 1 ] && [ -x /bin/systemctl ]; then\n  systemctl try-restart sim.service || :\nfi"}, nil, "restarted if it runs", true, true},
-		{"restarted when all is done", "rpm 4.18", map[packaging.Phase]string{packaging.PreRemove: "systemctl stop sim.service"},
-			map[packaging.Phase]string{packaging.PostTrans: "systemctl start sim.service"}, "started", true, true},
+		{
+			"restarted when all is done", "rpm 4.18",
+			map[packaging.Phase]string{packaging.PreRemove: "systemctl stop sim.service"},
+			map[packaging.Phase]string{packaging.PostTrans: "systemctl start sim.service"},
+			"started", true, true,
+		},
 		{"stopped by prerm", "dpkg 1.21", map[packaging.Phase]string{packaging.PreRemove: "#!/bin/sh\nsystemctl stop sim.service\n"}, nil, "left stopped", false, false},
-		{"as debhelper has it", "dpkg 1.21", map[packaging.Phase]string{packaging.PreRemove: "#!/bin/sh\nset -e\nif [ -z \"${DPKG_ROOT:-}\" ] && [ \"$1\" = remove ] && [ -d /run/systemd/system ] ; then\n\tdeb-systemd-invoke stop 'sim.service' >/dev/null || true\nfi\n"},
+		{
+			"as debhelper has it", "dpkg 1.21",
+			map[packaging.Phase]string{packaging.PreRemove: "#!/bin/sh\nset -e\nif [ -z \"${DPKG_ROOT:-}\" ] && [ \"$1\" = remove ] && [ -d /run/systemd/system ] ; then\n\tdeb-systemd-invoke stop 'sim.service' >/dev/null || true\nfi\n"},
 			map[packaging.Phase]string{packaging.PostInstall: "#!/bin/sh\nset -e\nif [ \"$1\" = configure ]; then\n\tif [ -d /run/systemd/system ]; then\n\t\tsystemctl --system daemon-reload >/dev/null || true\n\t\tif [ -n \"$2\" ]; then\n\t\t\t_dh_action=restart\n\t\telse\n\t\t\t_dh_action=start\n\t\tfi\n\t\tdeb-systemd-invoke $_dh_action 'sim.service' >/dev/null || true\n\tfi\nfi\n"},
-			"restarted", true, true},
-		{"stopped and started", "dpkg 1.21", map[packaging.Phase]string{packaging.PreRemove: "#!/bin/sh\nsystemctl stop sim\n"},
-			map[packaging.Phase]string{packaging.PostInstall: "#!/bin/sh\nsystemctl start sim\n"}, "started", true, true},
+			"restarted", true, true,
+		},
+		{
+			"stopped and started", "dpkg 1.21",
+			map[packaging.Phase]string{packaging.PreRemove: "#!/bin/sh\nsystemctl stop sim\n"},
+			map[packaging.Phase]string{packaging.PostInstall: "#!/bin/sh\nsystemctl start sim\n"},
+			"started", true, true,
+		},
 	} {
 		t.Run(c.generation+"/"+c.name, func(t *testing.T) {
 			t.Parallel()

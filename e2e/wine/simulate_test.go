@@ -20,7 +20,7 @@ import (
 // tell it that it is one.
 func TestSimulate(t *testing.T) {
 	h := newHost(t)
-	older, newer := h.built(oldVersion), h.built(newVersion)
+	older, newer := h.pkg("small", "1.0.0-1"), h.pkg("small", "1.1.0-1")
 	for _, c := range []struct {
 		name     string
 		msiexec  string

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/vpkg/vpkg/hooks"
@@ -150,14 +151,10 @@ func (s *simulation) rpmTriggers(side *Side, kind string, files packaging.Layout
 }
 
 func anyBelow(l packaging.Layout, prefixes []string) bool {
-	for i := range l {
-		for _, p := range prefixes {
-			if strings.HasPrefix(l[i].Path, p) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(prefixes, func(p string) bool {
+		_, ok := below(l, p)
+		return ok
+	})
 }
 
 // versions warns of a version that does not sort higher, and of epochs.

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -33,9 +34,12 @@ func (s *simulation) services() {
 		}
 	})
 	before, after := unitsOf(s.olds), unitsOf(s.news)
-	for _, u := range append(slices.Clone(before), after...) {
-		if _, ok := verbs[u]; !ok && !slices.Contains(order, u) {
-			order = append(order, u)
+	for _, units := range []map[string]bool{before, after} {
+		for _, u := range slices.Sorted(maps.Keys(units)) {
+			if _, ok := verbs[u]; !ok {
+				verbs[u] = nil
+				order = append(order, u)
+			}
 		}
 	}
 	for _, name := range order {
@@ -43,7 +47,7 @@ func (s *simulation) services() {
 		for _, e := range verbs[name] {
 			v.Does = append(v.Does, e.Verb)
 		}
-		v.Outcome = s.outcome(name, verbs[name], slices.Contains(before, name), slices.Contains(after, name))
+		v.Outcome = s.outcome(name, verbs[name], before[name], after[name])
 		s.r.Services = append(s.r.Services, v)
 	}
 }
@@ -96,13 +100,13 @@ func (s *simulation) atBoot(name string) bool {
 
 // unitsOf lists the services of a payload: units of systemd that can be started by
 // their names.
-func unitsOf(l packaging.Layout) []string {
-	var units []string
+func unitsOf(l packaging.Layout) map[string]bool {
+	units := map[string]bool{}
 	for i := range l {
 		dir, name := path.Split(l[i].Path)
 		if (dir == "/usr/lib/systemd/system/" || dir == "/lib/systemd/system/" || dir == "/etc/systemd/system/") &&
 			l[i].Regular() && strings.HasSuffix(name, ".service") && !strings.Contains(name, "@") {
-			units = append(units, name)
+			units[name] = true
 		}
 	}
 	return units
@@ -131,13 +135,14 @@ func (s *simulation) deletion(t *Step, e Effect, laid bool) {
 	if e.Maybe {
 		may = "may delete"
 	}
-	if laid && s.New != nil {
-		for i := range s.news {
-			p := s.news[i].Path
-			if p == where || e.folder && where != "" && within(p, where) {
-				s.warn(Failure, about, "%s %s, which the new package has just laid down: %s", may, p, e.Text)
-				return
-			}
+	if laid && s.New != nil && where != "" {
+		x, ok := s.news.Lookup(where)
+		if !ok && e.folder {
+			x, ok = below(s.news, where+"/")
+		}
+		if ok {
+			s.warn(Failure, about, "%s %s, which the new package has just laid down: %s", may, x.Path, e.Text)
+			return
 		}
 	}
 	switch {

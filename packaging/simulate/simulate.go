@@ -159,6 +159,7 @@ type simulation struct {
 
 	olds, news       packaging.Layout // sorted; nil for none
 	oldRows, newRows map[string]fileRow
+	said             map[Warning]bool
 }
 
 // ErrUnlike is the error for two packages that do not replace each other.
@@ -166,7 +167,7 @@ var ErrUnlike = errors.New("neither package takes the other's place")
 
 // Run simulates.
 func Run(c Case) (*Report, error) {
-	s := &simulation{Case: c}
+	s := &simulation{Case: c, said: map[Warning]bool{}}
 	if err := s.decide(); err != nil {
 		return nil, err
 	}
@@ -265,20 +266,29 @@ func sorted(l packaging.Layout) packaging.Layout {
 }
 
 func (s *simulation) warn(kind, about, format string, args ...any) {
-	w := Warning{kind, about, fmt.Sprintf(format, args...)}
-	if !slices.Contains(s.r.Warnings, w) {
+	if w := (Warning{kind, about, fmt.Sprintf(format, args...)}); !s.said[w] {
+		s.said[w] = true
 		s.r.Warnings = append(s.r.Warnings, w)
 	}
 }
 
 func (s *simulation) note(kind, about, format string, args ...any) {
-	w := Warning{kind, about, fmt.Sprintf(format, args...)}
-	if !slices.Contains(s.r.Notes, w) {
+	if w := (Warning{kind, about, fmt.Sprintf(format, args...)}); !s.said[w] {
+		s.said[w] = true
 		s.r.Notes = append(s.r.Notes, w)
 	}
 }
 
 func orNone(s string) string { return cmp.Or(s, "none") }
+
+// below finds the first entry of a sorted layout whose path begins with prefix.
+func below(l packaging.Layout, prefix string) (packaging.Entry, bool) {
+	i, _ := slices.BinarySearchFunc(l, prefix, func(e packaging.Entry, p string) int { return strings.Compare(e.Path, p) })
+	if i < len(l) && strings.HasPrefix(l[i].Path, prefix) {
+		return l[i], true
+	}
+	return packaging.Entry{}, false
+}
 
 // within reports whether p is dir or below it.
 func within(p, dir string) bool {

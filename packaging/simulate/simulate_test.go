@@ -87,53 +87,85 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"nothing", "rpm", nil, nil, ""},
 		{"nothing", "deb", nil, nil, ""},
-		{"file in /etc", "rpm", entries(file(etc, "a")), entries(file(etc, "b")),
-			"! data-loss: /etc/x.conf: if it was changed, that is lost: it is in /etc and not marked as configuration, so that rpm replaces it"},
-		{"file in /etc goes", "deb", entries(file(etc, "a")), nil,
-			"! data-loss: /etc/x.conf: if it was changed, that is lost: it is in /etc and not marked as configuration, so that dpkg removes it"},
+		{
+			"file in /etc", "rpm", entries(file(etc, "a")), entries(file(etc, "b")),
+			"! data-loss: /etc/x.conf: if it was changed, that is lost: it is in /etc and not marked as configuration, so that rpm replaces it",
+		},
+		{
+			"file in /etc goes", "deb", entries(file(etc, "a")), nil,
+			"! data-loss: /etc/x.conf: if it was changed, that is lost: it is in /etc and not marked as configuration, so that dpkg removes it",
+		},
 		{"marked file in /etc", "rpm", entries(config(etc, "a", packaging.ConfigReplace)), entries(config(etc, "b", packaging.ConfigReplace)), ""},
-		{"conffile that changes", "deb", entries(config(etc, "a", packaging.ConfigNoReplace)), entries(config(etc, "b", packaging.ConfigNoReplace)),
+		{
+			"conffile that changes", "deb", entries(config(etc, "a", packaging.ConfigNoReplace)), entries(config(etc, "b", packaging.ConfigNoReplace)),
 			"! failure: /etc/x.conf: if it was changed, dpkg asks what to do, and stops with an error where nobody answers: --force-confdef or --force-confold keeps the local one, --force-confnew does not\n" +
-				"! failure: /etc/x.conf: if it was deleted, dpkg asks what to do, and stops with an error where nobody answers: --force-confdef or --force-confold keeps the local one, --force-confnew does not"},
+				"! failure: /etc/x.conf: if it was deleted, dpkg asks what to do, and stops with an error where nobody answers: --force-confdef or --force-confold keeps the local one, --force-confnew does not",
+		},
 		{"conffile that stays", "deb", entries(config(etc, "a", packaging.ConfigNoReplace)), entries(config(etc, "a", packaging.ConfigNoReplace)), ""},
-		{"conffile that is none any more", "deb", entries(config(etc, "a", packaging.ConfigNoReplace)), entries(file(etc, "a")),
-			"! data-loss: /etc/x.conf: if it was changed, that is lost: dpkg replaces it without asking, for it is no longer a conffile"},
-		{"ghost goes", "rpm", entries(ghost), nil,
-			"! data-loss: /var/lib/x/db: rpm removes what the product has made there: the old package owns it as %ghost, and the new one does not"},
-		{"ghost becomes a file", "rpm", entries(ghost), entries(file(ghost.Path, "a")),
-			"! data-loss: /var/lib/x/db: rpm replaces what the product has made there: it was %ghost, and now comes with the package"},
-		{"folder becomes a link", "rpm", entries(packagingtest.Dir("/opt/x/d", 0o755)), entries(packagingtest.Symlink("/opt/x/d", "e")),
-			"! failure: : /opt/x/d: rpm does not replace a folder by a link; %pretrans has to make way"},
+		{
+			"conffile that is none any more", "deb", entries(config(etc, "a", packaging.ConfigNoReplace)), entries(file(etc, "a")),
+			"! data-loss: /etc/x.conf: if it was changed, that is lost: dpkg replaces it without asking, for it is no longer a conffile",
+		},
+		{
+			"ghost goes", "rpm", entries(ghost), nil,
+			"! data-loss: /var/lib/x/db: rpm removes what the product has made there: the old package owns it as %ghost, and the new one does not",
+		},
+		{
+			"ghost becomes a file", "rpm", entries(ghost), entries(file(ghost.Path, "a")),
+			"! data-loss: /var/lib/x/db: rpm replaces what the product has made there: it was %ghost, and now comes with the package",
+		},
+		{
+			"folder becomes a link", "rpm", entries(packagingtest.Dir("/opt/x/d", 0o755)), entries(packagingtest.Symlink("/opt/x/d", "e")),
+			"! failure: : /opt/x/d: rpm does not replace a folder by a link; %pretrans has to make way",
+		},
 		{"folder becomes a link, with %pretrans", "rpm", entries(packagingtest.Dir("/opt/x/d", 0o755)), func(p *packaging.Package) {
 			entries(packagingtest.Symlink("/opt/x/d", "e"))(p)
 			p.Scripts = []packaging.Script{{Phase: packaging.PreTrans, Interpreter: []string{"<lua>"}, Body: `os.rename("/opt/x/d", "/opt/x/d.old")`}}
 		}, "type: /opt/x/d: rpm does not replace a folder by a link, unless %pretrans makes way, which names the path"},
-		{"link to elsewhere becomes a folder", "rpm", entries(packagingtest.Symlink("/opt/x/d", "/srv/x")), entries(packagingtest.Dir("/opt/x/d", 0o755)),
-			"! failure: /opt/x/d: if the link to /srv/x leads to a folder, rpm refuses to replace it by one, and installs nothing; %pretrans has to make way"},
+		{
+			"link to elsewhere becomes a folder", "rpm", entries(packagingtest.Symlink("/opt/x/d", "/srv/x")), entries(packagingtest.Dir("/opt/x/d", 0o755)),
+			"! failure: /opt/x/d: if the link to /srv/x leads to a folder, rpm refuses to replace it by one, and installs nothing; %pretrans has to make way",
+		},
 		{"link to nothing becomes a folder", "rpm", entries(packagingtest.Dir("/opt/x", 0o755), packagingtest.Symlink("/opt/x/d", "e")), entries(packagingtest.Dir("/opt/x", 0o755), packagingtest.Dir("/opt/x/d", 0o755)), ""},
-		{"folder becomes a link", "deb", entries(packagingtest.Dir("/opt/x/d", 0o755)), entries(packagingtest.Symlink("/opt/x/d", "e")),
-			"! failure: /opt/x/d: dpkg does not replace a folder by a link: the folder stays, and the link is not made; dpkg-maintscript-helper dir_to_symlink does it"},
+		{
+			"folder becomes a link", "deb", entries(packagingtest.Dir("/opt/x/d", 0o755)), entries(packagingtest.Symlink("/opt/x/d", "e")),
+			"! failure: /opt/x/d: dpkg does not replace a folder by a link: the folder stays, and the link is not made; dpkg-maintscript-helper dir_to_symlink does it",
+		},
 		{"folder becomes a link, helped", "deb", entries(packagingtest.Dir("/opt/x/d", 0o755)), func(p *packaging.Package) {
 			entries(packagingtest.Symlink("/opt/x/d", "e"))(p)
 			script(packaging.PreInstall, "#!/bin/sh\ndpkg-maintscript-helper dir_to_symlink /opt/x/d e 2.0~ -- \"$@\"\n")(p)
 		}, ""},
-		{"folder becomes a file", "deb", entries(packagingtest.Dir("/opt/x/d", 0o755)), entries(file("/opt/x/d", "a")),
-			"! data-loss: /opt/x/d: dpkg replaces the folder by a file and deletes all that is in it, whoever made it"},
-		{"link becomes a folder", "deb", entries(packagingtest.Dir("/opt/x/e", 0o755), packagingtest.Symlink("/opt/x/d", "e")), entries(packagingtest.Dir("/opt/x/d", 0o755)),
-			"! failure: /opt/x/d: dpkg leaves it, and what the new package has below it lands in e; dpkg-maintscript-helper symlink_to_dir replaces it"},
-		{"mode of a folder", "deb", entries(packagingtest.Dir("/opt/x/d", 0o755)), entries(packagingtest.Dir("/opt/x/d", 0o700)),
-			"! failure: /opt/x/d: mode 0755 -> 0700: dpkg leaves a folder that is there as it is; postinst has to change it"},
+		{
+			"folder becomes a file", "deb", entries(packagingtest.Dir("/opt/x/d", 0o755)), entries(file("/opt/x/d", "a")),
+			"! data-loss: /opt/x/d: dpkg replaces the folder by a file and deletes all that is in it, whoever made it",
+		},
+		{
+			"link becomes a folder", "deb", entries(packagingtest.Dir("/opt/x/e", 0o755), packagingtest.Symlink("/opt/x/d", "e")), entries(packagingtest.Dir("/opt/x/d", 0o755)),
+			"! failure: /opt/x/d: dpkg leaves it, and what the new package has below it lands in e; dpkg-maintscript-helper symlink_to_dir replaces it",
+		},
+		{
+			"mode of a folder", "deb", entries(packagingtest.Dir("/opt/x/d", 0o755)), entries(packagingtest.Dir("/opt/x/d", 0o700)),
+			"! failure: /opt/x/d: mode 0755 -> 0700: dpkg leaves a folder that is there as it is; postinst has to change it",
+		},
 		{"mode of a folder", "rpm", entries(packagingtest.Dir("/opt/x/d", 0o755)), entries(packagingtest.Dir("/opt/x/d", 0o700)), ""},
 
-		{"data deleted in an upgrade", "rpm", script(packaging.PostRemove, "rm -rf /var/lib/x"), nil,
-			"! data-loss: old %postun: deletes /var/lib/x with all that is in it, in an upgrade: rm -rf /var/lib/x"},
+		{
+			"data deleted in an upgrade", "rpm", script(packaging.PostRemove, "rm -rf /var/lib/x"), nil,
+			"! data-loss: old %postun: deletes /var/lib/x with all that is in it, in an upgrade: rm -rf /var/lib/x",
+		},
 		{"data deleted in a removal only", "rpm", script(packaging.PostRemove, "if [ \"$1\" = 0 ]; then rm -rf /var/lib/x; fi"), nil, ""},
-		{"data deleted by find", "deb", nil, script(packaging.PostInstall, "#!/bin/sh\n[ -d /srv/x ] && find /srv/x -type f -delete\n"),
-			"! data-loss: new postinst: may delete /srv/x with all that is in it, in an upgrade: find /srv/x -type f -delete"},
-		{"new file deleted by the old version", "rpm", script(packaging.PostRemove, "rm -f /opt/x/program"), nil,
-			"! failure: old %postun: deletes /opt/x/program, which the new package has just laid down: rm -f /opt/x/program"},
-		{"configuration deleted", "deb", script(packaging.PostRemove, "#!/bin/sh\nrm -f /etc/x/more.conf\n"), nil,
-			"! data-loss: old postrm: deletes /etc/x/more.conf, in an upgrade: rm -f /etc/x/more.conf"},
+		{
+			"data deleted by find", "deb", nil, script(packaging.PostInstall, "#!/bin/sh\n[ -d /srv/x ] && find /srv/x -type f -delete\n"),
+			"! data-loss: new postinst: may delete /srv/x with all that is in it, in an upgrade: find /srv/x -type f -delete",
+		},
+		{
+			"new file deleted by the old version", "rpm", script(packaging.PostRemove, "rm -f /opt/x/program"), nil,
+			"! failure: old %postun: deletes /opt/x/program, which the new package has just laid down: rm -f /opt/x/program",
+		},
+		{
+			"configuration deleted", "deb", script(packaging.PostRemove, "#!/bin/sh\nrm -f /etc/x/more.conf\n"), nil,
+			"! data-loss: old postrm: deletes /etc/x/more.conf, in an upgrade: rm -f /etc/x/more.conf",
+		},
 		{"what can be made again", "rpm", script(packaging.PostRemove, "rm -rf /var/cache/x /run/x /opt/x/__pycache__"), nil, ""},
 
 		{"newly needed", "rpm", relation(packaging.Requires, "a"), func(p *packaging.Package) {
@@ -145,17 +177,27 @@ func TestWarnings(t *testing.T) {
 		{"conflicts", "deb", nil, relation(packaging.Conflicts, "y"), "conflict: y: does not go together with the package: it has to be removed or upgraded first"},
 		{"epoch", "rpm", nil, func(p *packaging.Package) { p.Epoch = 1 }, "epoch: : the epoch goes from 0 to 1; it can never go back"},
 		{"architecture", "rpm", nil, func(p *packaging.Package) { p.Arch = "noarch" }, "architecture: : the architecture goes from x86_64 to noarch"},
-		{"another architecture", "deb", nil, func(p *packaging.Package) { p.Arch = "aarch64" },
-			"! failure: : the architecture goes from x86_64 to aarch64: dpkg takes it for another package where both are allowed, and refuses it elsewhere"},
+		{
+			"another architecture", "deb", nil, func(p *packaging.Package) { p.Arch = "aarch64" },
+			"! failure: : the architecture goes from x86_64 to aarch64: dpkg takes it for another package where both are allowed, and refuses it elsewhere",
+		},
 
-		{"service left stopped", "rpm", script(packaging.PreRemove, "systemctl stop x"), nil,
-			"! service: x.service: it is left stopped: nothing starts it after it was stopped"},
-		{"service that may be left stopped", "rpm", script(packaging.PreRemove, "[ -e /etc/x ] && service x stop"), nil,
-			"! service: x.service: it may be left stopped: the last thing that a scriptlet does to it is to stop it"},
-		{"service that nobody restarts", "rpm", entries(file("/usr/lib/systemd/system/x.service", "")), entries(file("/usr/lib/systemd/system/x.service", "")),
-			"service: x.service: nothing restarts it: where it runs, it goes on as the old version"},
-		{"service that goes", "rpm", entries(file("/usr/lib/systemd/system/x.service", "")), nil,
-			"service: x.service: nothing stops it: where it runs, it goes on without its files"},
+		{
+			"service left stopped", "rpm", script(packaging.PreRemove, "systemctl stop x"), nil,
+			"! service: x.service: it is left stopped: nothing starts it after it was stopped",
+		},
+		{
+			"service that may be left stopped", "rpm", script(packaging.PreRemove, "[ -e /etc/x ] && service x stop"), nil,
+			"! service: x.service: it may be left stopped: the last thing that a scriptlet does to it is to stop it",
+		},
+		{
+			"service that nobody restarts", "rpm", entries(file("/usr/lib/systemd/system/x.service", "")), entries(file("/usr/lib/systemd/system/x.service", "")),
+			"service: x.service: nothing restarts it: where it runs, it goes on as the old version",
+		},
+		{
+			"service that goes", "rpm", entries(file("/usr/lib/systemd/system/x.service", "")), nil,
+			"service: x.service: nothing stops it: where it runs, it goes on without its files",
+		},
 		{"service that goes, stopped", "rpm", func(p *packaging.Package) {
 			entries(file("/usr/lib/systemd/system/x.service", ""))(p)
 			script(packaging.PreRemove, "systemctl disable --now x.service")(p)
@@ -269,10 +311,18 @@ func installer(version, code string, remove int) *Installer {
 		Files:      []InstallerFile{{Path: "/Program Files/X/x.exe", Component: "c", Version: version}},
 	}
 	for _, a := range []InstallAction{
-		{Number: 25, Name: "FindRelatedProducts"}, {Number: 100, Name: "LaunchConditions"}, {Number: 1500, Name: "InstallInitialize"},
-		{Number: remove, Name: "RemoveExistingProducts"}, {Number: 1900, Name: "StopServices", Condition: "VersionNT"}, {Number: 3500, Name: "RemoveFiles"},
-		{Number: 3600, Name: "Undo", Does: "undoes", Rollback: true}, {Number: 3601, Name: "Farewell", Condition: `REMOVE~="ALL" AND NOT UPGRADINGPRODUCTCODE`, Does: "says good bye"},
-		{Number: 4000, Name: "InstallFiles"}, {Number: 5000, Name: "Done", Does: "commits", Commit: true}, {Number: 5900, Name: "StartServices"}, {Number: 6600, Name: "InstallFinalize"},
+		{Number: 25, Name: "FindRelatedProducts"},
+		{Number: 100, Name: "LaunchConditions"},
+		{Number: 1500, Name: "InstallInitialize"},
+		{Number: remove, Name: "RemoveExistingProducts"},
+		{Number: 1900, Name: "StopServices", Condition: "VersionNT"},
+		{Number: 3500, Name: "RemoveFiles"},
+		{Number: 3600, Name: "Undo", Does: "undoes", Rollback: true},
+		{Number: 3601, Name: "Farewell", Condition: `REMOVE~="ALL" AND NOT UPGRADINGPRODUCTCODE`, Does: "says good bye"},
+		{Number: 4000, Name: "InstallFiles"},
+		{Number: 5000, Name: "Done", Does: "commits", Commit: true},
+		{Number: 5900, Name: "StartServices"},
+		{Number: 6600, Name: "InstallFinalize"},
 	} {
 		x.Sequence = append(x.Sequence, a)
 	}
@@ -315,27 +365,39 @@ func TestMSI(t *testing.T) {
 		{"upgrade", "1.0.0", "2.0.0", 1501, nil, strings.Replace(install, "RemoveExistingProducts ", "RemoveExistingProducts "+nested+" ", 1), lost},
 		{"configuration kept", "1.0.0", "2.0.0", 1501, func(o, n *Installer) { conf(o, neverOverwrite|permanent); conf(n, neverOverwrite|permanent) }, "", ""},
 		{"late removal", "1.0.0", "2.0.0", 6601, nil, late + strings.TrimSuffix(late, " "), ""},
-		{"late removal, another component", "1.0.0", "2.0.0", 6601, func(_, n *Installer) { n.Components[0].ID = "{E}" }, "",
-			"! failure: /Program Files/X/x.exe: it is missing afterwards: the old product has it in another component, and is removed after the new one was installed"},
-		{"lower version of a file", "1.0.0", "2.0.0", 1501, func(o, n *Installer) {
-			conf(o, neverOverwrite|permanent)
-			conf(n, neverOverwrite|permanent)
-			o.Files[0].Version = "3.0.0.0"
-		}, "",
-			"! failure: /Program Files/X/x.exe: it is missing afterwards: its version goes from 3.0.0.0 to 2.0.0, so that Windows Installer leaves it out, and then removes the old one; REINSTALLMODE=amus prevents it"},
-		{"lower version of a file, late", "1.0.0", "2.0.0", 6601, func(o, _ *Installer) { o.Files[0].Version = "3.0.0.0" }, "",
-			"! failure: /Program Files/X/x.exe: the old version's file stays: its version 3.0.0.0 is higher than 2.0.0"},
+		{
+			"late removal, another component", "1.0.0", "2.0.0", 6601, func(_, n *Installer) { n.Components[0].ID = "{E}" }, "",
+			"! failure: /Program Files/X/x.exe: it is missing afterwards: the old product has it in another component, and is removed after the new one was installed",
+		},
+		{
+			"lower version of a file", "1.0.0", "2.0.0", 1501, func(o, n *Installer) {
+				conf(o, neverOverwrite|permanent)
+				conf(n, neverOverwrite|permanent)
+				o.Files[0].Version = "3.0.0.0"
+			}, "",
+			"! failure: /Program Files/X/x.exe: it is missing afterwards: its version goes from 3.0.0.0 to 2.0.0, so that Windows Installer leaves it out, and then removes the old one; REINSTALLMODE=amus prevents it",
+		},
+		{
+			"lower version of a file, late", "1.0.0", "2.0.0", 6601, func(o, _ *Installer) { o.Files[0].Version = "3.0.0.0" }, "",
+			"! failure: /Program Files/X/x.exe: the old version's file stays: its version 3.0.0.0 is higher than 2.0.0",
+		},
 		{"lower version of a file, all of them", "1.0.0", "2.0.0", 1501, func(o, n *Installer) {
 			o.Files[0].Version = "3.0.0.0"
 			n.Sequence = slices.Insert(n.Sequence, 0, InstallAction{Number: 20, Name: "SetREINSTALLMODE", Does: "sets REINSTALLMODE", Sets: "REINSTALLMODE", Target: "amus"})
 		}, "", lost},
 		{"downgrade", "2.0.0", "1.0.0", 1501, nil, "FindRelatedProducts LaunchConditions", "! failure: : A newer version is installed.\n! version: : 1.0.0-1 sorts lower than 2.0.0-1"},
-		{"no upgrade table", "1.0.0", "2.0.0", 1501, func(_, n *Installer) { n.Upgrades = nil }, install,
-			lost + "\n! failure: : the table Upgrade of 2.0.0-1 does not find 1.0.0-1: both are installed afterwards, and share their files"},
-		{"old product is left", "1.0.0", "2.0.0", 1501, func(_, n *Installer) { n.Upgrades[0].Attributes |= onlyDetect }, install,
-			lost + "\n! failure: : 2.0.0-1 finds 1.0.0-1 and does not remove it: both are installed afterwards, and share their files"},
-		{"wrong condition", "", "1.0.0", 1501, func(_, n *Installer) { n.Sequence[0].Condition = "AND" }, strings.TrimPrefix(install, "FindRelatedProducts "),
-			`! failure: FindRelatedProducts: its condition "AND" is wrong: a value is missing before "AND"`},
+		{
+			"no upgrade table", "1.0.0", "2.0.0", 1501, func(_, n *Installer) { n.Upgrades = nil }, install,
+			lost + "\n! failure: : the table Upgrade of 2.0.0-1 does not find 1.0.0-1: both are installed afterwards, and share their files",
+		},
+		{
+			"old product is left", "1.0.0", "2.0.0", 1501, func(_, n *Installer) { n.Upgrades[0].Attributes |= onlyDetect }, install,
+			lost + "\n! failure: : 2.0.0-1 finds 1.0.0-1 and does not remove it: both are installed afterwards, and share their files",
+		},
+		{
+			"wrong condition", "", "1.0.0", 1501, func(_, n *Installer) { n.Sequence[0].Condition = "AND" }, strings.TrimPrefix(install, "FindRelatedProducts "),
+			`! failure: FindRelatedProducts: its condition "AND" is wrong: a value is missing before "AND"`,
+		},
 	} {
 		c := Case{Format: "msi", Compare: func(a, b string) int { return cmp.Compare(a, b) }}
 		var o, n *Installer
