@@ -112,11 +112,10 @@ var tampers = []tamper{
 		"unit-overridden " + flow, "",
 	},
 	{
-		"another account", "mkdir " + dropIns + "; printf '[Service]\\nUser=daemon\\n' >" + dropIns + "/x.conf" + reload + "\nsystemctl restart " + flow + "\nrm -r " + dropIns + reload,
+		"another account", "mkdir " + dropIns + "; printf '[Service]\\nUser=root\\n' >" + dropIns + "/x.conf" + reload + "\nsystemctl restart " + flow + "\nrm -r " + dropIns + reload,
 		"systemctl restart " + flow, "process-account venVtapServer", "",
 	},
 	{"setting", "sysctl -qw " + timeout + "=432000", "sysctl -qw " + timeout + "=28800", "sysctl " + timeout, ""},
-	{"modules at boot", "echo more >>/etc/modules-load.d/illumio-ven.conf", "head -n -1 /etc/modules-load.d/illumio-ven.conf >/m; cat /m >/etc/modules-load.d/illumio-ven.conf", "content /etc/modules-load.d/illumio-ven.conf", ""},
 	{"rules flushed", hold + "nft flush ruleset", letGo, "firewall packet filter", ""},
 	{"a rule more", hold + "nft insert rule inet ILO-FILTER input tcp dport 23 accept", letGo, "firewall packet filter", ""},
 	{"rules of the host's own", hold + "iptables -A INPUT -s 198.51.100.1/32 -j ACCEPT", letGo, "firewall packet filter", ""},

@@ -189,7 +189,7 @@ func (v *verification) unitFile(ctx context.Context, u hooks.Unit, is map[string
 		return false
 	}
 	changed := is["NeedDaemonReload"] != "yes"
-	for _, file := range strings.Fields(is["DropInPaths"]) {
+	for _, file := range v.dropIns(ctx, u.Name, strings.Fields(is["DropInPaths"])) {
 		if !v.ownDropIn(file) {
 			v.overridden(u.Name, file)
 			changed = true
@@ -202,6 +202,22 @@ func (v *verification) unitFile(ctx context.Context, u hooks.Unit, is map[string
 		v.disabled(u.Name, answer)
 	}
 	return false
+}
+
+// dropIns adds those that systemd has not read yet.
+func (v *verification) dropIns(ctx context.Context, unit string, files []string) []string {
+	for _, dir := range []string{etcUnits, "/run/systemd/system/"} {
+		if dir += unit + ".d"; !v.there(dir) {
+			continue
+		}
+		out, _ := v.Sys.Run(ctx, "find", dir, "-name", "*.conf") // without find, those that it has read have to do
+		for _, file := range strings.Fields(out) {
+			if !slices.Contains(files, file) {
+				files = append(files, file)
+			}
+		}
+	}
+	return files
 }
 
 // ownDropIn reports whether a drop-in is the hook's, or the distribution's for all
