@@ -19,9 +19,8 @@ import (
 // What Read takes, so that a hostile file can cost time but not memory.
 const (
 	maxArchive        = 100       // members of the ar archive
-	maxControl        = 16 << 20  // bytes of the control archive without md5sums, hooks included
+	maxControl        = 16 << 20  // bytes of the control archive without md5sums, scripts included
 	maxText           = 1 << 20   // bytes of the members that become many values, such as control
-	maxSums           = 16 << 20  // bytes of md5sums, enough for 150,000 files with long names
 	maxControlEntries = 1000      // members of the control archive
 	maxEntries        = 1_000_000 // entries of the payload, some 500 bytes each in memory
 	maxNames          = 128 << 20 // bytes of their names and targets together
@@ -220,8 +219,8 @@ func cleanName(name string) (string, error) {
 
 // controlFiles is what the control archive says about the payload.
 type controlFiles struct {
-	md5s      map[string][16]byte // by path
-	conffiles map[string]bool     // by path
+	md5s      fileSums
+	conffiles map[string]bool // by path
 }
 
 func readControl(ctx context.Context, m tarMember) (*packaging.Package, controlFiles, error) {
@@ -230,7 +229,7 @@ func readControl(ctx context.Context, m tarMember) (*packaging.Package, controlF
 		return nil, controlFiles{}, err
 	}
 	defer t.plain.Close()
-	members, err := t.controlMembers()
+	members, sums, err := t.controlMembers()
 	if err != nil {
 		return nil, controlFiles{}, err
 	}
@@ -239,6 +238,7 @@ func readControl(ctx context.Context, m tarMember) (*packaging.Package, controlF
 	if err != nil {
 		return nil, controlFiles{}, &FormatError{m.Offset, err}
 	}
+	files.md5s = sums
 	return p, files, nil
 }
 
@@ -249,39 +249,45 @@ type controlMember struct {
 	content string
 }
 
-func (t *tarReader) controlMembers() ([]controlMember, error) {
+// controlMembers reads the control archive. Of md5sums, which may be large, it gives
+// what it says.
+func (t *tarReader) controlMembers() (_ []controlMember, sums fileSums, _ error) {
 	var members []controlMember
 	seen := map[string]bool{}
 	left := int64(maxControl)
 	for n := 0; ; n++ {
 		h, name, err := t.next()
 		if errors.Is(err, io.EOF) {
-			return members, t.end()
+			return members, sums, t.end()
 		}
 		switch {
 		case err != nil:
-			return nil, err
+			return nil, nil, err
 		case n >= maxControlEntries:
-			return nil, t.bad(fmt.Errorf("control archive has more than %d entries", maxControlEntries))
+			return nil, nil, t.bad(fmt.Errorf("control archive has more than %d entries", maxControlEntries))
 		case h.Typeflag == tar.TypeDir && name == ".":
 			continue
 		case h.Typeflag != tar.TypeReg || strings.Contains(name, "/"):
-			return nil, t.bad(fmt.Errorf("control archive: %q is not a file at its top", h.Name))
+			return nil, nil, t.bad(fmt.Errorf("control archive: %q is not a file at its top", h.Name))
 		case seen[name]:
-			return nil, t.bad(fmt.Errorf("control archive: %s is there twice", name))
-		case h.Size > left && name != "md5sums":
-			return nil, t.bad(fmt.Errorf("control archive has more than %d bytes", int64(maxControl)))
+			return nil, nil, t.bad(fmt.Errorf("control archive: %s is there twice", name))
+		case name == "md5sums":
+			seen[name] = true
+			if sums, err = readMD5Sums(t.tar); err != nil {
+				return nil, nil, t.bad(err)
+			}
+			continue
+		case h.Size > left:
+			return nil, nil, t.bad(fmt.Errorf("control archive has more than %d bytes", int64(maxControl)))
 		case h.Size > maxSize(name):
-			return nil, t.bad(fmt.Errorf("control archive: %s has %d bytes, want at most %d", name, h.Size, maxSize(name)))
+			return nil, nil, t.bad(fmt.Errorf("control archive: %s has %d bytes, want at most %d", name, h.Size, maxSize(name)))
 		}
 		seen[name] = true
-		if name != "md5sums" {
-			left -= h.Size
-		}
+		left -= h.Size
 		var content strings.Builder
 		content.Grow(int(h.Size))
 		if _, err := io.Copy(&content, t.tar); err != nil { // no more than h.Size
-			return nil, t.bad(err)
+			return nil, nil, t.bad(err)
 		}
 		members = append(members, controlMember{name, uint32(h.Mode & 0o777), content.String()})
 	}
@@ -292,8 +298,6 @@ func maxSize(name string) int64 {
 	switch name {
 	case "control", "conffiles", "triggers":
 		return maxText
-	case "md5sums":
-		return maxSums
 	}
 	return maxControl
 }
@@ -314,8 +318,6 @@ func interpret(p *packaging.Package, members []controlMember) (controlFiles, err
 			if fields, err = parseParagraph(m.content); err == nil {
 				err = fill(p, fields)
 			}
-		case m.name == "md5sums":
-			files.md5s, err = parseMD5Sums(m.content)
 		case m.name == "conffiles":
 			files.conffiles, err = parseConffiles(m.content)
 		case m.name == "triggers":

@@ -2,9 +2,11 @@ package deb
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -402,4 +404,35 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("written again it is %s %s (%v), want %s %s", q.Name, q.EVR(), err, p.Name, p.EVR())
 		}
 	})
+}
+
+// TestManySums reads the sums of more files than 16 MiB of md5sums have room for.
+func TestManySums(t *testing.T) {
+	const files = 200_000
+	folder := strings.Repeat("f", 60)
+	r, w := io.Pipe()
+	go func() {
+		b := bufio.NewWriter(w)
+		for i := range files {
+			fmt.Fprintf(b, "%032x  %s/%d\n", i, folder, files-i)
+		}
+		fmt.Fprintf(b, "%032x *%s/%d", 1<<40, folder, 7) // again, and without an end
+		w.CloseWithError(b.Flush())
+	}()
+	sums, err := readMD5Sums(r)
+	if err != nil || len(sums) != files {
+		t.Fatalf("%d sums, %v", len(sums), err)
+	}
+	for i, want := range map[int]string{1: fmt.Sprintf("%032x", files-1), 7: fmt.Sprintf("%032x", 1<<40)} {
+		s := sums.find(fmt.Sprintf("/%s/%d", folder, i))
+		if s == nil || hex.EncodeToString(s.sum[:]) != want {
+			t.Errorf("file %d: %+v, want the sum %s", i, s, want)
+		}
+	}
+	if s := sums.find("/" + folder); s != nil {
+		t.Errorf("its folder: %+v", s)
+	}
+	if _, err := readMD5Sums(strings.NewReader(strings.Repeat("0", 32) + "  " + strings.Repeat("x", 70_000))); err == nil {
+		t.Error("a line of 70,000 bytes is read")
+	}
 }

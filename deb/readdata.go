@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/md5" //nolint:gosec // it is what md5sums has
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -34,28 +33,6 @@ func lines(name, text string, f func(line string) error) error {
 		}
 	}
 	return nil
-}
-
-// parseMD5Sums reads the output of md5sum(1) with paths relative to the root.
-func parseMD5Sums(text string) (map[string][16]byte, error) {
-	sums := map[string][16]byte{}
-	err := lines("md5sums", text, func(line string) error {
-		digits, name, ok := strings.Cut(line, " ")
-		var sum [16]byte
-		if !ok || len(digits) != 2*len(sum) {
-			return fmt.Errorf("%q is not a sum and a name", line)
-		}
-		if _, err := hex.Decode(sum[:], []byte(digits)); err != nil {
-			return fmt.Errorf("sum %q: %w", digits, err)
-		}
-		name, err := cleanName(strings.TrimLeft(name, " *")) // * marks binary mode
-		if err != nil {
-			return err
-		}
-		sums["/"+name] = sum
-		return nil
-	})
-	return sums, err
 }
 
 // parseConffiles reads a list of absolute paths. Those marked for removal, see
@@ -100,8 +77,7 @@ type dataReader struct {
 	files    controlFiles
 	layout   packaging.Layout
 	byPath   map[string]int    // index in layout
-	hasSums  bool              // the package has md5sums; those that were compared are taken out of files
-	sums     [][16]byte        // MD5 of the content by index in layout, if hasSums
+	sums     map[int][16]byte  // MD5 of content that md5sums does not name, by index in layout, if there are md5sums at all
 	accounts map[string]string // names of users and groups, so that each is in memory once
 	implicit map[string]bool   // paths of folders that only dpkg needs
 	names    int               // bytes of names and targets
@@ -120,9 +96,12 @@ func readData(ctx context.Context, m tarMember, date time.Time, files controlFil
 	defer t.plain.Close()
 	d := &dataReader{
 		t: t, date: date, files: files,
-		hasSums: len(files.md5s) > 0, byPath: map[string]int{}, implicit: map[string]bool{}, accounts: map[string]string{},
+		implicit: map[string]bool{}, accounts: map[string]string{}, sums: map[int][16]byte{},
 		buffer: make([]byte, 128<<10), give: give,
 	}
+	// Most files are in md5sums, so that lists of their number need not grow.
+	likely := min(len(files.md5s)+len(files.md5s)/8, 1<<18)
+	d.byPath, d.layout = make(map[string]int, likely), make(packaging.Layout, 0, likely)
 	for {
 		h, name, err := t.next()
 		if errors.Is(err, io.EOF) {
@@ -170,6 +149,10 @@ func (d *dataReader) entry(h *tar.Header, name string) error {
 		}
 		return fmt.Errorf("%s is in the payload twice", e.Path)
 	}
+	known := d.files.md5s.find(e.Path)
+	if known != nil {
+		e.Path = known.path // once in memory
+	}
 	if err := d.content(&e, h); err != nil {
 		return fmt.Errorf("%s: %w", e.Path, err)
 	}
@@ -178,13 +161,15 @@ func (d *dataReader) entry(h *tar.Header, name string) error {
 	}
 	var sum [16]byte
 	if e.HasBody() {
-		if err := d.body(&e, h.Size, &sum); err != nil {
+		if err := d.body(&e, h.Size, known, &sum); err != nil {
 			return err
 		}
 	} else {
-		if e.HardLink != "" && d.hasSums {
-			sum = d.sums[d.byPath[e.HardLink]]
-			if err := d.checkSum(e.Path, sum); err != nil {
+		if e.HardLink != "" {
+			if sum = d.sums[d.byPath[e.HardLink]]; d.files.md5s.find(e.HardLink) != nil {
+				sum = d.files.md5s.find(e.HardLink).sum // and it was right
+			}
+			if err := checkSum(known, sum); err != nil {
 				return err
 			}
 		}
@@ -194,8 +179,8 @@ func (d *dataReader) entry(h *tar.Header, name string) error {
 	}
 	d.byPath[e.Path] = len(d.layout)
 	d.layout = append(d.layout, e)
-	if d.hasSums {
-		d.sums = append(d.sums, sum)
+	if known == nil && len(d.files.md5s) > 0 && e.Regular() {
+		d.sums[len(d.layout)-1] = sum
 	}
 	return nil
 }
@@ -268,13 +253,13 @@ func (d *dataReader) content(e *packaging.Entry, h *tar.Header) error {
 	return nil
 }
 
-// body gives a file with its content, and takes its digests. The MD5 sum goes to
-// md5Sum if the package has md5sums.
-func (d *dataReader) body(e *packaging.Entry, size int64, md5Sum *[16]byte) error {
+// body gives a file with its content, and takes its digests. The MD5 sum, which has to
+// be the known one, goes to md5Sum if the package has md5sums.
+func (d *dataReader) body(e *packaging.Entry, size int64, known *fileSum, md5Sum *[16]byte) error {
 	sha := sha256.New()
 	w := io.Writer(sha)
 	sum := md5.New() //nolint:gosec // it is what md5sums has
-	if d.hasSums {
+	if len(d.files.md5s) > 0 {
 		w = io.MultiWriter(sha, sum)
 	}
 	n := &countingReader{r: d.t.tar}
@@ -283,7 +268,7 @@ func (d *dataReader) body(e *packaging.Entry, size int64, md5Sum *[16]byte) erro
 			return fmt.Errorf("%s has %d bytes, want %d", e.Path, n.n, size)
 		}
 		*md5Sum = [16]byte(sum.Sum(nil))
-		return d.checkSum(e.Path, *md5Sum)
+		return checkSum(known, *md5Sum)
 	}}
 	if err := d.hand(e, body); err != nil {
 		return err
@@ -306,20 +291,24 @@ func (r *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// checkSum compares the MD5 sum of a file with what md5sums says.
-func (d *dataReader) checkSum(name string, got [16]byte) error {
-	if want, ok := d.files.md5s[name]; ok && got != want {
-		return fmt.Errorf("%s has the MD5 sum %x, want %x", name, got, want)
+// checkSum compares the MD5 sum of a file with what md5sums says, if it says something.
+func checkSum(known *fileSum, got [16]byte) error {
+	if known == nil {
+		return nil
 	}
-	delete(d.files.md5s, name)
+	known.seen = true
+	if got != known.sum {
+		return fmt.Errorf("%s has the MD5 sum %x, want %x", known.path, got, known.sum)
+	}
 	return nil
 }
 
 // check looks for what the control archive says of files that there are none of.
 func (d *dataReader) check() error {
-	if len(d.files.md5s) > 0 {
-		first := slices.Min(slices.Collect(maps.Keys(d.files.md5s)))
-		return fmt.Errorf("md5sums names %s, and the payload has no such file", first)
+	for _, s := range d.files.md5s {
+		if !s.seen {
+			return fmt.Errorf("md5sums names %s, and the payload has no such file", s.path)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.files.conffiles)) {
 		if _, ok := d.byPath[name]; !ok {
