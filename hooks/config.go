@@ -104,6 +104,12 @@ type Unit struct {
 	// when it has failed for the first, second and later times in a day. Empty means
 	// that it stays down. A unit of systemd says that itself.
 	Restart []int `json:"restart,omitempty"`
+
+	// Program, Args and Account are for Windows too: what the service is to be, for
+	// who verifies it. An empty Account means LocalSystem.
+	Program string   `json:"program,omitempty"`
+	Args    []string `json:"args,omitempty"`
+	Account string   `json:"account,omitempty"`
 }
 
 // A Mode is the permission bits of chmod(2), 0 to 07777. Its text is octal.

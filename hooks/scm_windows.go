@@ -63,19 +63,27 @@ func (m scm) Service(name string) (service, error) {
 	return service{state: uint32(status.State), exit: status.Win32ExitCode, start: start, dependents: dependents}, nil
 }
 
-// startType asks for less than Config of package mgr, whose other questions Wine 8
-// does not answer.
+// startType is when a service is started.
 func startType(s windows.Handle) (uint32, error) {
+	var start uint32
+	err := configuration(s, func(c *windows.QUERY_SERVICE_CONFIG) { start = c.StartType })
+	return start, err
+}
+
+// configuration asks for less than Config of package mgr, whose other questions Wine
+// 8 does not answer.
+func configuration(s windows.Handle, use func(*windows.QUERY_SERVICE_CONFIG)) error {
 	size := uint32(1024) // bytes; the texts are behind the struct
 	for {
 		buf := make([]uint64, (size+7)/8)                             // aligned as the struct is
 		c := (*windows.QUERY_SERVICE_CONFIG)(unsafe.Pointer(&buf[0])) //nolint:gosec // as the call wants it
 		err := windows.QueryServiceConfig(s, c, size, &size)
 		if err == nil {
-			return c.StartType, nil
+			use(c)
+			return nil
 		}
 		if !errors.Is(err, windows.ERROR_INSUFFICIENT_BUFFER) || size <= uint32(len(buf)*8) {
-			return 0, err
+			return err
 		}
 	}
 }

@@ -266,7 +266,7 @@ func (m *Manifest) windowsConfig() hooks.Config {
 	}
 	for _, s := range w.Services {
 		auto := s.Start == "" || s.Start == StartAuto || s.Start == StartDelayed
-		u := hooks.Unit{Name: s.Name, Enable: auto, Start: s.AtInstall}
+		u := hooks.Unit{Name: s.Name, Enable: auto, Start: s.AtInstall, Program: path.Join(w.Program, s.Program), Args: s.Args, Account: s.Account}
 		for _, n := range s.Restart {
 			u.Restart = append(u.Restart, int(n))
 		}
