@@ -3,19 +3,73 @@ package shell
 import (
 	"strconv"
 	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
 )
 
-// expand gives what a word becomes. Fields are not split, and names of files are
-// not looked for.
-func (r *runner) expand(t token) word {
+// fields gives what a word of a command becomes: one word or, where a variable stands
+// without quotation marks, none or several. Names of files are not looked for.
+func (r *runner) fields(t *syntax.Word) []word {
+	if isArgs(t) {
+		var words []word
+		for _, a := range r.args {
+			words = append(words, known(a))
+		}
+		return words
+	}
+	w, split := r.expand(t), false
+	for _, p := range t.Parts {
+		_, lit := p.(*syntax.Lit)
+		_, single := p.(*syntax.SglQuoted)
+		_, double := p.(*syntax.DblQuoted)
+		split = split || !lit && !single && !double
+	}
+	if !split || !w.known {
+		return []word{w}
+	}
+	var words []word
+	for f := range strings.FieldsSeq(w.text) {
+		words = append(words, known(f))
+	}
+	return words
+}
+
+// isArgs reports whether a word is "$@", with quotation marks or without.
+func isArgs(t *syntax.Word) bool {
+	if len(t.Parts) != 1 {
+		return false
+	}
+	p := t.Parts[0]
+	if q, ok := p.(*syntax.DblQuoted); ok && len(q.Parts) == 1 {
+		p = q.Parts[0]
+	}
+	x, ok := p.(*syntax.ParamExp)
+	return ok && x.Param != nil && x.Param.Value == "@" && x.Exp == nil
+}
+
+// expand gives what a word becomes as a whole.
+func (r *runner) expand(t *syntax.Word) word {
+	if t == nil {
+		return known("")
+	}
+	return r.parts(t.Parts, false)
+}
+
+func (r *runner) parts(parts []syntax.WordPart, quoted bool) word {
 	w := known("")
-	for _, p := range t.parts {
-		x := word{p.text, true}
-		switch p.kind {
-		case variable, bound:
-			x = r.variable(p.text)
-		case opaque:
-			x.known = false
+	for _, p := range parts {
+		var x word
+		switch p := p.(type) {
+		case *syntax.Lit:
+			x = known(unescape(p.Value, quoted))
+		case *syntax.SglQuoted:
+			x = known(p.Value)
+		case *syntax.DblQuoted:
+			x = r.parts(p.Parts, true)
+		case *syntax.ParamExp:
+			x = r.variable(p)
+		default:
+			x = word{source(p), false}
 		}
 		w.text += x.text
 		w.known = w.known && x.known
@@ -26,108 +80,111 @@ func (r *runner) expand(t token) word {
 	return w
 }
 
-// variable expands what is between the braces of ${…}.
-func (r *runner) variable(s string) word {
-	n := 0
-	for n < len(s) && isName(s[n]) {
-		n++
+// unescape drops the backslashes of a literal: inside of quotation marks, only those
+// before what they are needed for.
+func unescape(s string, quoted bool) string {
+	if !strings.Contains(s, `\`) {
+		return s
 	}
-	if n == 0 && s != "" && strings.IndexByte("@*#?$!-", s[0]) >= 0 {
-		n = 1
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) && (!quoted || strings.IndexByte("$`\"\\", s[i+1]) >= 0) {
+			i++
+		}
+		b.WriteByte(s[i])
 	}
-	name, op := s[:n], s[n:]
+	return b.String()
+}
+
+// source is a part of a word as it is written.
+func source(p syntax.Node) string {
+	var b strings.Builder
+	if err := syntax.NewPrinter().Print(&b, p); err != nil {
+		return "…"
+	}
+	return b.String()
+}
+
+// variable expands $name and ${name…}.
+func (r *runner) variable(x *syntax.ParamExp) word {
+	asWritten := word{source(x), false}
+	if x.Param == nil || x.Length || x.Width || x.Excl || x.Index != nil || x.Slice != nil || x.Repl != nil || x.Names != 0 {
+		return asWritten
+	}
+	name := x.Param.Value
 	v, set := r.value(name)
-	asWritten := word{"$" + s, false}
-	if op != "" {
-		asWritten.text = "${" + s + "}"
-	}
-	if !v.known && set {
-		if op == "" && v.text != "" {
-			return v
-		}
-		return asWritten
-	}
-	colon := strings.HasPrefix(op, ":")
-	op = strings.TrimPrefix(op, ":")
 	switch {
-	case op == "" && !colon:
-		if !set {
-			return asWritten
-		}
+	case set && !v.known && x.Exp == nil && v.text != "":
 		return v
-	case op == "":
+	case set && !v.known:
 		return asWritten
-	case op[0] == '-' || op[0] == '=':
-		if set && (v.text != "" || !colon) {
-			return v
-		}
-		if !set && !isDigit(name[0]) {
-			return asWritten // the environment may have it
-		}
-		return r.inner(op[1:])
-	case op[0] == '+':
-		if !set && !isDigit(name[0]) {
+	case x.Exp == nil && set:
+		return v
+	}
+	environment := !set && !isDigit(name[0]) // which may have it
+	if x.Exp == nil {
+		if environment {
 			return asWritten
 		}
-		if !set || v.text == "" && colon {
+		return known("")
+	}
+	switch x.Exp.Op {
+	case syntax.DefaultUnset, syntax.AssignUnset, syntax.DefaultUnsetOrNull, syntax.AssignUnsetOrNull:
+		null := x.Exp.Op == syntax.DefaultUnsetOrNull || x.Exp.Op == syntax.AssignUnsetOrNull
+		switch {
+		case set && (v.text != "" || !null):
+			return v
+		case environment:
+			return asWritten
+		}
+		return r.expand(x.Exp.Word)
+	case syntax.AlternateUnset, syntax.AlternateUnsetOrNull:
+		switch {
+		case environment:
+			return asWritten
+		case !set || v.text == "" && x.Exp.Op == syntax.AlternateUnsetOrNull:
 			return known("")
 		}
-		return r.inner(op[1:])
-	case op[0] == '?' && set:
-		return v
-	case set && (op[0] == '#' || op[0] == '%') && name != "#":
-		return trim(v, op, asWritten)
+		return r.expand(x.Exp.Word)
+	case syntax.RemSmallPrefix, syntax.RemLargePrefix, syntax.RemSmallSuffix, syntax.RemLargeSuffix:
+		if p := r.expand(x.Exp.Word); set && p.known {
+			return trim(v, x.Exp.Op, p.text, asWritten)
+		}
 	}
 	return asWritten
 }
 
-// inner expands the word after an operator of ${…}; only a text or one variable.
-func (r *runner) inner(s string) word {
-	s = strings.Trim(s, `"`)
-	if !strings.ContainsAny(s, "$`\"'\\") {
-		return known(s)
-	}
-	return word{s, false}
-}
-
 // trim does # ## % and %% with patterns that are a text with one star at an end.
-func trim(v word, op string, asWritten word) word {
-	long := len(op) > 1 && op[0] == op[1]
-	pattern := strings.TrimLeft(op, op[:1])
+func trim(v word, op syntax.ParExpOperator, pattern string, asWritten word) word {
 	text := strings.Trim(pattern, "*")
-	if strings.ContainsAny(text, "*?[$`\"'\\") || text == "" {
+	if strings.ContainsAny(text, "*?[") || text == "" {
 		return asWritten
 	}
-	var i int
+	prefix := op == syntax.RemSmallPrefix || op == syntax.RemLargePrefix
+	i := -1
 	switch {
-	case op[0] == '#' && strings.HasPrefix(pattern, "*"):
-		if i = strings.Index(v.text, text); long {
-			i = strings.LastIndex(v.text, text)
-		}
-		if i >= 0 {
-			return known(v.text[i+len(text):])
-		}
-	case op[0] == '#':
+	case prefix && !strings.HasPrefix(pattern, "*"):
 		return known(strings.TrimPrefix(v.text, text))
-	case strings.HasSuffix(pattern, "*"):
-		if i = strings.LastIndex(v.text, text); long {
-			i = strings.Index(v.text, text)
-		}
-		if i >= 0 {
-			return known(v.text[:i])
-		}
-	default:
+	case !prefix && !strings.HasSuffix(pattern, "*"):
 		return known(strings.TrimSuffix(v.text, text))
+	case op == syntax.RemSmallPrefix || op == syntax.RemLargeSuffix:
+		i = strings.Index(v.text, text)
+	default:
+		i = strings.LastIndex(v.text, text)
 	}
-	return v
+	switch {
+	case i < 0:
+		return v
+	case prefix:
+		return known(v.text[i+len(text):])
+	}
+	return known(v.text[:i])
 }
 
-// value gives a variable's or an argument's value, and whether it is set. What is
-// neither known nor unknown may be in the environment.
+// value gives a variable's or an argument's value, and whether it is set. What is not
+// may be in the environment.
 func (r *runner) value(name string) (word, bool) {
 	switch name {
-	case "":
-		return word{}, true
 	case "#":
 		return known(strconv.Itoa(len(r.args))), true
 	case "@", "*":
@@ -135,15 +192,34 @@ func (r *runner) value(name string) (word, bool) {
 	case "?", "$", "!", "-":
 		return word{}, true
 	}
-	if isDigit(name[0]) {
-		if v, ok := r.vars[name]; ok { // $0
-			return v, true
-		}
-		if i, err := strconv.Atoi(name); err == nil && i <= len(r.args) && i > 0 {
+	if isDigit(name[0]) && name != "0" {
+		if i, err := strconv.Atoi(name); err == nil && i <= len(r.args) {
 			return known(r.args[i-1]), true
 		}
 		return known(""), false
 	}
 	v, ok := r.vars[name]
 	return v, ok
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// testWords gives an expression of [[ ]] as the arguments that test(1) would have.
+func (r *runner) testWords(x syntax.TestExpr, depth int) []word {
+	if depth > maxDepth {
+		r.tooMuch = true
+		return nil
+	}
+	switch x := x.(type) {
+	case *syntax.Word:
+		return []word{r.expand(x)}
+	case *syntax.UnaryTest:
+		return append([]word{known(x.Op.String())}, r.testWords(x.X, depth+1)...)
+	case *syntax.BinaryTest:
+		left := append(r.testWords(x.X, depth+1), known(x.Op.String()))
+		return append(left, r.testWords(x.Y, depth+1)...)
+	case *syntax.ParenTest:
+		return append(append([]word{known("(")}, r.testWords(x.X, depth+1)...), known(")"))
+	}
+	return nil
 }

@@ -1,11 +1,10 @@
 // Package shell says which commands a shell script runs when it is called with given
 // arguments, without running any of them.
 //
-// It understands the language of POSIX.1-2017, "Shell Command Language", as far as
-// scriptlets use it: lists, if, case, loops, functions, tests and variables. What
-// depends on the host, such as whether a file is there, is not known: then both
-// ways are followed, and what is on them may run. Arithmetic, what commands print,
-// and here-documents are not looked into.
+// Lists, if, case, loops, functions, tests and variables are followed. What depends on
+// the host, such as whether a file is there, is not known: then both ways are followed,
+// and what is on them may run. Arithmetic, what commands print, and here-documents are
+// not looked into.
 package shell
 
 import (
@@ -13,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
 )
 
 // A Command is a simple command that the script runs.
@@ -24,13 +25,42 @@ type Command struct {
 
 // Bounds on what is followed of a script, which may be anybody's.
 const (
-	maxScript   = 1 << 20 // bytes
-	maxTokens   = 100_000
-	maxDepth    = 60      // levels of nesting, and of functions that call each other
-	maxCommands = 5000    // that are run
-	maxSteps    = 100_000 // nodes that are looked at
-	maxWord     = 64 << 10
+	maxScript   = 64 << 10 // bytes
+	maxOpeners  = 4000     // signs and words in which something can be nested
+	maxDepth    = 60       // levels of nesting, and of functions that call each other
+	maxCommands = 5000     // that are run
+	maxSteps    = 100_000  // nodes that are looked at
+	maxWord     = 16 << 10 // bytes
 )
+
+// parse parses a script; nil if it cannot be. The parser calls itself for what is
+// nested, and so gets no script in which too much could be.
+func parse(script string) *syntax.File {
+	if len(script) > maxScript {
+		return nil
+	}
+	openers := 0
+	for i := range len(script) {
+		if strings.IndexByte("({[`!-+~?", script[i]) >= 0 && (i == 0 || strings.IndexByte("({[`!-+~?$ \t\n", script[i-1]) >= 0) {
+			openers++
+		}
+	}
+	for w := range strings.FieldsFuncSeq(script, func(r rune) bool { return r < 'a' || r > 'z' }) {
+		if slices.Contains([]string{"if", "elif", "else", "for", "while", "until", "case", "select", "time", "do", "then"}, w) {
+			openers++
+		}
+	}
+	if openers > maxOpeners {
+		return nil
+	}
+	script = strings.ToValidUTF8(script, "?")
+	for _, v := range []syntax.LangVariant{syntax.LangBash, syntax.LangPOSIX} {
+		if f, err := syntax.NewParser(syntax.Variant(v)).Parse(strings.NewReader(script), ""); err == nil {
+			return f
+		}
+	}
+	return nil
+}
 
 // A Call is how a script is called, and what is known of the host.
 type Call struct {
@@ -43,25 +73,19 @@ type Call struct {
 	Exists func(name string) (exists, known bool)
 }
 
-// Run gives the commands of a script. whole is false where the script could not be
-// understood from some line on, or has more than is followed; the commands before
-// that are given.
+// Run gives the commands of a script. whole is false where the script cannot be
+// understood, or has more than is followed.
 func (c Call) Run(script string) (cmds []Command, whole bool) {
-	if len(script) > maxScript {
+	f := parse(script)
+	if f == nil {
 		return nil, false
 	}
-	tokens, ok := lex(script)
-	p := parser{tokens: tokens}
-	list := p.list(0)
-	if p.failed || p.at < len(p.tokens) {
-		ok = false
-	}
-	r := runner{vars: map[string]word{"0": known(c.Name)}, funcs: map[string]node{}, args: c.Args, exists: c.Exists}
+	r := runner{vars: map[string]word{"0": known(c.Name)}, funcs: map[string]*syntax.Stmt{}, args: c.Args, exists: c.Exists}
 	for n, value := range c.Env {
 		r.vars[n] = known(value)
 	}
-	r.run(list, false, 0)
-	return r.cmds, ok && !r.tooMuch
+	r.list(f.Stmts, false, 0)
+	return r.cmds, !r.tooMuch
 }
 
 // A truth is what is known of a command's status.
@@ -69,8 +93,8 @@ type truth int
 
 const (
 	no truth = iota
-	yes
 	unknown
+	yes
 )
 
 func (t truth) not() truth {
@@ -101,7 +125,7 @@ func known(s string) word { return word{s, true} }
 // A runner follows a script.
 type runner struct {
 	vars    map[string]word
-	funcs   map[string]node
+	funcs   map[string]*syntax.Stmt
 	args    []string
 	exists  func(string) (exists, known bool)
 	cmds    []Command
@@ -115,16 +139,15 @@ type runner struct {
 	before []map[string]word
 }
 
-// perhaps follows a node that may be reached. Variables that it sets to something
+// perhaps follows statements that may be reached. Variables that they set to something
 // else may be either afterwards.
-func (r *runner) perhaps(n node, depth int) truth {
+func (r *runner) perhaps(list []*syntax.Stmt, depth int) truth {
 	args := r.args
-	defer func() { r.args = args }()
 	r.before = append(r.before, map[string]word{})
-	t := r.run(n, true, depth)
+	t := r.list(list, true, depth)
 	last := len(r.before) - 1
 	before := r.before[last]
-	r.before = r.before[:last]
+	r.before, r.args = r.before[:last], args
 	for name, old := range before {
 		if r.vars[name] != old {
 			r.set(name, word{"$" + name, false})
@@ -133,148 +156,109 @@ func (r *runner) perhaps(n node, depth int) truth {
 	return t
 }
 
-// run follows a node. maybe says that it depends on the host whether it is reached.
-func (r *runner) run(n node, maybe bool, depth int) truth {
+// list follows statements. maybe says that it depends on the host whether they are
+// reached.
+func (r *runner) list(list []*syntax.Stmt, maybe bool, depth int) truth {
+	t := yes
+	for _, s := range list {
+		t = r.stmt(s, maybe, depth+1)
+	}
+	return t
+}
+
+func (r *runner) stmt(s *syntax.Stmt, maybe bool, depth int) truth {
 	if r.steps++; r.steps > maxSteps || depth > maxDepth {
 		r.tooMuch = true
 	}
-	if r.tooMuch || r.ended || r.back || n == nil {
+	if r.tooMuch || r.ended || r.back {
 		return unknown
 	}
-	switch n := n.(type) {
-	case sequence:
-		status := yes
-		for _, c := range n {
-			status = r.run(c, maybe, depth+1)
-		}
-		return status
-	case andOr:
-		return r.andOr(n, maybe, depth)
-	case inverted:
-		return r.run(n.of, maybe, depth+1).not()
-	case conditional:
-		return r.conditional(n, maybe, depth)
-	case loop:
-		r.run(n.test, maybe, depth+1)
-		r.perhaps(n.body, depth+1)
-		return unknown
-	case each:
-		return r.each(n, maybe, depth)
-	case choice:
-		return r.choice(n, maybe, depth)
-	case function:
-		r.funcs[n.name] = n.body
-		return yes
-	case subshell:
-		status := r.run(n.body, maybe, depth+1)
+	t := r.clause(s.Cmd, maybe, depth)
+	if s.Negated {
+		return t.not()
+	}
+	return t
+}
+
+func (r *runner) clause(c syntax.Command, maybe bool, depth int) truth {
+	switch c := c.(type) {
+	case nil:
+		return yes // a redirection alone
+	case *syntax.CallExpr:
+		return r.simple(c, maybe, depth)
+	case *syntax.Block:
+		return r.list(c.Stmts, maybe, depth)
+	case *syntax.Subshell:
+		t := r.list(c.Stmts, maybe, depth)
 		r.ended = false
-		return status
-	case simple:
-		return r.simple(n, maybe, depth)
+		return t
+	case *syntax.BinaryCmd:
+		return r.binary(c, maybe, depth)
+	case *syntax.IfClause:
+		return r.conditional(c, maybe, depth)
+	case *syntax.CaseClause:
+		return r.choice(c, maybe, depth)
+	case *syntax.WhileClause:
+		r.list(c.Cond, maybe, depth)
+		r.perhaps(c.Do, depth)
+	case *syntax.ForClause:
+		r.each(c, maybe, depth)
+	case *syntax.FuncDecl:
+		r.funcs[c.Name.Value] = c.Body
+		return yes
+	case *syntax.TestClause:
+		return r.test(r.testWords(c.X, depth))
+	case *syntax.DeclClause:
+		for _, a := range c.Args {
+			r.assign(a)
+		}
+		return yes
+	case *syntax.TimeClause:
+		if c.Stmt != nil {
+			return r.stmt(c.Stmt, maybe, depth+1)
+		}
 	}
 	return unknown
 }
 
-func (r *runner) andOr(n andOr, maybe bool, depth int) truth {
-	left := r.run(n.left, maybe, depth+1)
+func (r *runner) binary(c *syntax.BinaryCmd, maybe bool, depth int) truth {
+	left := r.stmt(c.X, maybe, depth+1)
 	goes, skip := yes, no
-	if n.or {
+	switch c.Op {
+	case syntax.AndStmt:
+	case syntax.OrStmt:
 		goes, skip = no, yes
+	default: // a pipe, whose status is the last one's
+		return r.stmt(c.Y, maybe, depth+1)
 	}
 	switch left {
 	case skip:
 		return left
 	case goes:
-		return r.run(n.right, maybe, depth+1)
+		return r.stmt(c.Y, maybe, depth+1)
 	}
-	right := r.perhaps(n.right, depth+1)
-	if right == skip { // either way
+	if r.perhaps([]*syntax.Stmt{c.Y}, depth) == skip { // either way
 		return skip
 	}
 	return unknown
 }
 
-func (r *runner) conditional(n conditional, maybe bool, depth int) truth {
+// conditional follows an if, whose elif and else hang on it as others.
+func (r *runner) conditional(c *syntax.IfClause, maybe bool, depth int) truth {
 	open := false // an earlier branch may be the one
-	for _, b := range n.branches {
-		switch t := r.run(b.test, maybe, depth+1); t {
-		case yes:
-			if open {
-				r.perhaps(b.body, depth+1)
-				return unknown
-			}
-			return r.run(b.body, maybe, depth+1)
-		case unknown:
-			r.perhaps(b.body, depth+1)
-			open, maybe = true, true
+	for ; c != nil; c = c.Else {
+		t := yes // else
+		if len(c.Cond) > 0 {
+			t = r.list(c.Cond, maybe || open, depth)
 		}
-	}
-	switch {
-	case open:
-		r.perhaps(n.otherwise, depth+1)
-		return unknown
-	case n.otherwise == nil:
-		return yes
-	}
-	return r.run(n.otherwise, maybe, depth+1)
-}
-
-func (r *runner) each(n each, maybe bool, depth int) truth {
-	var words []word
-	if !n.hasIn {
-		for _, a := range r.args {
-			words = append(words, known(a))
-		}
-	}
-	for _, t := range n.words {
-		w := r.expand(t)
-		if !w.known || strings.ContainsAny(w.text, "*?[") {
-			r.set(n.name, word{w.text, false})
-			r.perhaps(n.body, depth+1)
-			continue
-		}
-		for f := range strings.FieldsSeq(w.text) {
-			words = append(words, known(f))
-		}
-	}
-	for _, w := range words {
-		r.set(n.name, w)
-		r.run(n.body, maybe, depth+1)
-	}
-	return unknown
-}
-
-func (r *runner) choice(n choice, maybe bool, depth int) truth {
-	w := r.expand(n.word)
-	open := false // an earlier branch may be the one
-	for _, b := range n.branches {
-		match := no
-		for _, t := range b.patterns {
-			p := r.expand(t)
-			switch {
-			case p.text == "*":
-				match = yes
-			case !w.known || !p.known:
-				if match == no {
-					match = unknown
-				}
-			default:
-				if ok, err := path.Match(globPath(p.text), globPath(w.text)); err != nil && match == no {
-					match = unknown
-				} else if ok {
-					match = yes
-				}
-			}
-		}
-		switch match {
-		case yes:
-			if open {
-				r.perhaps(b.body, depth+1)
-				return unknown
-			}
-			return r.run(b.body, maybe, depth+1)
-		case unknown:
-			r.perhaps(b.body, depth+1)
+		switch {
+		case t == yes && !open:
+			return r.list(c.Then, maybe, depth)
+		case t == yes:
+			r.perhaps(c.Then, depth)
+			return unknown
+		case t == unknown:
+			r.perhaps(c.Then, depth)
 			open = true
 		}
 	}
@@ -284,8 +268,75 @@ func (r *runner) choice(n choice, maybe bool, depth int) truth {
 	return yes
 }
 
-// globPath lets path.Match treat a slash as any other character, as case does.
-func globPath(s string) string { return strings.ReplaceAll(s, "/", "\x01") }
+func (r *runner) each(c *syntax.ForClause, maybe bool, depth int) {
+	in, ok := c.Loop.(*syntax.WordIter)
+	if !ok {
+		r.perhaps(c.Do, depth)
+		return
+	}
+	var words []word
+	if !in.InPos.IsValid() {
+		for _, a := range r.args {
+			words = append(words, known(a))
+		}
+	}
+	for _, t := range in.Items {
+		w := r.expand(t)
+		if !w.known || strings.ContainsAny(w.text, "*?[") {
+			r.set(in.Name.Value, word{w.text, false})
+			r.perhaps(c.Do, depth)
+			continue
+		}
+		for f := range strings.FieldsSeq(w.text) {
+			words = append(words, known(f))
+		}
+	}
+	for _, w := range words {
+		r.set(in.Name.Value, w)
+		r.list(c.Do, maybe, depth)
+	}
+}
+
+func (r *runner) choice(c *syntax.CaseClause, maybe bool, depth int) truth {
+	w := r.expand(c.Word)
+	open := false // an earlier branch may be the one
+	for _, b := range c.Items {
+		match := no
+		for _, t := range b.Patterns {
+			match = max(match, matches(r.expand(t), w))
+		}
+		switch {
+		case match == yes && !open:
+			return r.list(b.Stmts, maybe, depth)
+		case match == yes:
+			r.perhaps(b.Stmts, depth)
+			return unknown
+		case match == unknown:
+			r.perhaps(b.Stmts, depth)
+			open = true
+		}
+	}
+	if open {
+		return unknown
+	}
+	return yes
+}
+
+// matches reports whether a pattern of case matches.
+func matches(pattern, w word) truth {
+	if pattern.text == "*" && pattern.known {
+		return yes
+	}
+	if !w.known || !pattern.known {
+		return unknown
+	}
+	slashes := strings.NewReplacer("/", "\x01") // are as any other character in case
+	ok, err := path.Match(slashes.Replace(pattern.text), slashes.Replace(w.text))
+	if err != nil {
+		return unknown
+	}
+	return of(ok)
+}
 
 func (r *runner) set(name string, w word) {
 	if n := len(r.before); n > 0 {
@@ -296,26 +347,27 @@ func (r *runner) set(name string, w word) {
 	r.vars[name] = w
 }
 
-func (r *runner) simple(n simple, maybe bool, depth int) truth {
-	for _, a := range n.assigns {
-		r.set(a.name, r.expand(a.value))
+func (r *runner) assign(a *syntax.Assign) {
+	switch {
+	case a.Name == nil || a.Naked:
+	case a.Append || a.Array != nil || a.Index != nil:
+		r.set(a.Name.Value, word{"$" + a.Name.Value, false})
+	case a.Value == nil:
+		r.set(a.Name.Value, known(""))
+	default:
+		r.set(a.Name.Value, r.expand(a.Value))
+	}
+}
+
+func (r *runner) simple(c *syntax.CallExpr, maybe bool, depth int) truth {
+	for _, a := range c.Assigns {
+		if len(c.Args) == 0 { // else they are the command's alone
+			r.assign(a)
+		}
 	}
 	var words []word
-	for _, t := range n.words {
-		w := r.expand(t)
-		if !t.quoted() && w.known {
-			for f := range strings.FieldsSeq(w.text) {
-				words = append(words, known(f))
-			}
-			continue
-		}
-		if t.isArgs() { // "$@"
-			for _, a := range r.args {
-				words = append(words, known(a))
-			}
-			continue
-		}
-		words = append(words, w)
+	for _, t := range c.Args {
+		words = append(words, r.fields(t)...)
 	}
 	replaced := false // the shell, by the command
 	for len(words) > 1 && slices.Contains([]string{"exec", "command", "nohup", "builtin"}, words[0].text) && !strings.HasPrefix(words[1].text, "-") {
@@ -325,7 +377,7 @@ func (r *runner) simple(n simple, maybe bool, depth int) truth {
 	if len(words) == 0 {
 		return yes
 	}
-	t := r.command(words, n.line, maybe, depth)
+	t := r.command(words, int(c.Pos().Line()), maybe, depth)
 	r.ended = r.ended || replaced && !maybe
 	return t
 }
@@ -350,13 +402,13 @@ func (r *runner) command(words []word, line int, maybe bool, depth int) truth {
 	return unknown
 }
 
-func (r *runner) call(f node, words []word, maybe bool, depth int) truth {
+func (r *runner) call(f *syntax.Stmt, words []word, maybe bool, depth int) truth {
 	saved := r.args
 	r.args = nil
 	for _, w := range words {
 		r.args = append(r.args, w.text)
 	}
-	status := r.run(f, maybe, depth+4) // so that functions do not call each other for long
+	status := r.stmt(f, maybe, depth+4) // so that functions do not call each other for long
 	r.args, r.back = saved, false
 	return status
 }
@@ -369,13 +421,6 @@ func (r *runner) builtin(words []word, maybe bool) (truth, bool) {
 		return yes, true
 	case "false":
 		return no, true
-	case "export", "readonly", "local", "declare", "typeset":
-		for _, w := range args {
-			if n, v, ok := strings.Cut(w.text, "="); ok {
-				r.set(n, word{v, w.known})
-			}
-		}
-		return yes, true
 	case "unset":
 		for _, w := range args {
 			r.set(w.text, known(""))
@@ -418,8 +463,8 @@ func (r *runner) builtin(words []word, maybe bool) (truth, bool) {
 		return unknown, true
 	case "test":
 		return r.test(args), true
-	case "[", "[[":
-		if n := len(args); n > 0 && (args[n-1].text == "]" || args[n-1].text == "]]") {
+	case "[":
+		if n := len(args); n > 0 && args[n-1].text == "]" {
 			return r.test(args[:n-1]), true
 		}
 		return unknown, true
