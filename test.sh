@@ -39,6 +39,7 @@ packages='
 	gnupg             sign, rpm, deb: keys, and signatures of rpmsign and debsigs
 	gcc               unit: the race detector
 	icoutils          msi: resources of programs
+	libcap2-bin       unit: capabilities of files
 	libc6-dev         unit: the race detector
 	iproute2          windows: a network of its own
 	lintian           install: Debian'"'"'s own check of a package

@@ -129,6 +129,9 @@ func (c FileCaps) String() string {
 	for flags := 1<<len(capFlags) - 1; flags > 0; flags-- {
 		set := ^uint64(0)
 		text := "="
+		if len(clauses) > 0 {
+			text = "+" // as libcap has it
+		}
 		for i, f := range []byte(capFlags) { // e is the highest bit, as in libcap's order of clauses
 			if flags&(4>>i) != 0 {
 				set &= *c.set(f)

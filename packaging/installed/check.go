@@ -110,6 +110,7 @@ type check struct {
 
 	product *product
 	known   Known
+	absent  bool // there is a database, and the package is not in it
 	found   []finding
 }
 
@@ -155,20 +156,20 @@ func (c *check) find(ctx context.Context) error {
 	if kerr != nil && !errors.Is(kerr, ErrNotInstalled) {
 		return kerr
 	}
-	c.known = known
+	c.known, c.absent = known, kerr != nil
 	switch {
 	case err == nil:
 		c.product = p
 		if c.o.Package == nil { // else it is compared with the others
 			c.found = found
 		}
-		if kerr != nil {
+		if c.absent {
 			c.add(ruleRecord, p.program()+recordFile, "", "", "the package database has no package of that name")
 		}
 		return nil
 	case !errors.Is(err, ErrNotInstalled) && !errors.Is(err, ErrNoRecord):
 		return err
-	case kerr != nil, known.Format == "" && c.o.Package == nil:
+	case c.absent, known.Format == "" && c.o.Package == nil:
 		return err
 	case c.o.Package == nil:
 		return ErrNoRecord
@@ -191,7 +192,7 @@ func (c *check) trust() packaging.Layout {
 	}
 	r.Trust = ByRecord
 	switch k := c.known; {
-	case p.digest.IsZero(): // a finding says so
+	case p.digest.IsZero(), c.absent: // a finding says so
 	case k.problem != nil:
 		r.Note = "the package database could not be asked: " + k.problem.Error()
 	case k.Format == "":
