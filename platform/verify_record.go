@@ -223,6 +223,11 @@ func (p Product) Verify(ctx context.Context, asJSON bool) int {
 	found, err := p.RecordDeviations(ctx, "")
 	more, merr := p.Deviations(ctx, "")
 	found = append(append([]Deviation{}, found...), more...) // as JSON never null
+	for i := range found {
+		if w := &found[i].Where; strings.HasPrefix(*w, "/") {
+			*w = p.at(*w)
+		}
+	}
 	if asJSON {
 		if err := p.printJSON(found); err != nil {
 			return p.fail("verify", err)

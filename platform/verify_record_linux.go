@@ -17,8 +17,8 @@ import (
 )
 
 // at is where a path of the record is for us.
-func (v *recordVerification) at(name string) string {
-	if h, ok := v.Sys.(hooks.Host); ok {
+func (p Product) at(name string) string {
+	if h, ok := p.Sys.(hooks.Host); ok {
 		return h.Root + name
 	}
 	return name

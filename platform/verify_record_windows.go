@@ -8,7 +8,7 @@ import (
 )
 
 // at is where a path of the record is on this host.
-func (v *recordVerification) at(name string) string { return v.locate(name) }
+func (p Product) at(name string) string { return p.locate(name) }
 
 // attributes compares nothing: access is decided by lists, which Windows Installer
 // gives the files.

@@ -5,6 +5,8 @@
 //	look services NAME...     what services are doing
 //	look values KEY           the values of a key below HKEY_LOCAL_MACHINE
 //	look keys KEY             the names of the keys in it
+//	look configure NAME WHAT  makes a service something else, by start=NUMBER,
+//	                          command=LINE and account=NAME: nothing is found
 //	look stay                 nothing, until it is ended
 package main
 
@@ -15,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -54,8 +57,10 @@ func run(args []string) error {
 		found, err = values(args[1])
 	case "keys":
 		found, err = keys(args[1])
+	case "configure":
+		err = configure(args[1], args[2:])
 	default:
-		return fmt.Errorf("%q: want run, services, values or keys", args[0])
+		return fmt.Errorf("%q: want run, services, values, keys or configure", args[0])
 	}
 	if err != nil {
 		return err
@@ -108,6 +113,44 @@ func ask(m *mgr.Mgr, name string) (service, error) {
 	status, err := s.Query()
 	states := map[svc.State]string{svc.Stopped: "stopped", svc.StartPending: "starting", svc.StopPending: "stopping", svc.Running: "running"}
 	return service{states[status.State], status.ProcessId}, err
+}
+
+// configure changes what it is told of a service, and nothing else.
+func configure(name string, what []string) error {
+	m, err := mgr.Connect()
+	if err != nil {
+		return fmt.Errorf("opening the service control manager: %w", err)
+	}
+	defer m.Disconnect() //nolint:errcheck // as below
+	s, err := m.OpenService(name)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	start := uint32(windows.SERVICE_NO_CHANGE)
+	var command, account *uint16
+	for _, w := range what {
+		key, value, _ := strings.Cut(w, "=")
+		switch key {
+		case "start":
+			n, err := strconv.ParseUint(value, 10, 32)
+			if err != nil {
+				return err
+			}
+			start = uint32(n)
+		case "command":
+			command, err = windows.UTF16PtrFromString(value)
+		case "account":
+			account, err = windows.UTF16PtrFromString(value)
+		default:
+			err = fmt.Errorf("%q: want start, command or account", w)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	const same = windows.SERVICE_NO_CHANGE
+	return windows.ChangeServiceConfig(s.Handle, same, start, same, command, nil, nil, nil, account, nil, nil)
 }
 
 // values gives the values of a key, numbers in decimal; nil if there is no such
