@@ -109,19 +109,19 @@ func (v *verifier) contents(ctx context.Context, x *verification, f *packageFile
 	if err != nil {
 		return damaged(err)
 	}
-	host := ""
 	subject := verify.Subject{Format: f.format.Name(), Package: p, Folders: v.folders(p)}
 	switch f.format.(type) {
 	case rpm.Format:
-		if host, err = rpm.BuildHost(f, f.size); err != nil {
+		origin, err := rpm.ReadOrigin(f, f.size)
+		if err != nil {
 			return damaged(err)
 		}
 		subject.Compare = rpm.CompareEVR
+		subject.BuildHost, subject.Source = origin.Host, origin.Source
 	case deb.Format:
 		subject.Compare = deb.CompareVersion
 	}
-	subject.BuildHost = host
-	scan := verify.NewScan(f.format.Name(), p, host)
+	scan := verify.NewScan(f.format.Name(), p, subject.BuildHost)
 	if err := f.each(ctx, r, scan.File); err != nil {
 		return damaged(err)
 	}

@@ -24,8 +24,9 @@ type Subject struct {
 	// Compare compares two versions of the format; nil means that they are not.
 	Compare func(a, b string) int
 
-	// BuildHost is the host that an RPM says it was built on.
-	BuildHost string
+	// BuildHost is the host that an RPM says it was built on, and Source the file name
+	// of its source package.
+	BuildHost, Source string
 }
 
 // A rule is a Rule with what finds it; nil where somebody else does.

@@ -282,7 +282,7 @@ var ruleTests = []struct {
 	{rule: "interpreter", bad: add(program("/opt/agent/bin/x", "#!/home/jo/bin/sh\n")), where: "/opt/agent/bin/x", severity: Warning},
 	{
 		rule: "config-not-marked", bad: add(file("/etc/agent.conf", "a\n")), where: "/etc/agent.conf", severity: Warning,
-		good: add(config(file("/etc/agent.conf", "a\n")), packagingtest.Symlink("/etc/l", "agent.conf")),
+		good: add(config(file("/etc/agent.conf", "a\n")), packagingtest.Symlink("/etc/l", "agent.conf"), file("/etc/pki/agent.pub", ""), program("/etc/rc.d/init.d/agent", "#!/bin/sh\n")),
 	},
 	{rule: "config-in-usr", bad: add(config(file("/usr/share/agent/a.conf", ""))), where: "/usr/share/agent/a.conf", severity: Warning, good: add(config(file("/opt/agent/a.conf", "")))},
 	{
