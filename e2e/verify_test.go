@@ -63,6 +63,44 @@ func TestVerifyContainer(t *testing.T) {
 	}
 }
 
+// TestVerifyImage verifies an image from the machine on which it is made.
+func TestVerifyImage(t *testing.T) {
+	const image = "/image"
+	for _, c := range []struct {
+		generation string
+		install    []string // the file's name follows
+	}{
+		{"rpm 4.18", []string{"rpm", "--root", image, "-i"}},
+		{"dpkg 1.21", []string{"dpkg", "--root=" + image, "-i"}},
+	} {
+		t.Run(c.generation, func(t *testing.T) {
+			t.Parallel()
+			g := pick(t, c.generation)
+			b := testbed.New(t, g.suite)
+			b.Nest(t, g.suite, image)
+			v := bringVerify(t, b)
+			if _, ok := g.manager.(rpm); ok {
+				b.Run(t, "rpm", "--root", image, "-i", b.Copy(t, "/packages", base(t))[0]).OK(t)
+			}
+			b.Run(t, append(c.install, b.Copy(t, image+"/packages", built(t, oldVersion, g.target))[0])...).OK(t)
+			for _, c := range []struct{ name, do, undo, want string }{
+				{"fresh", "true", "true", ""},
+				{"mode", "chmod 700 " + image + program + "/admin", "chmod 750 " + image + program + "/admin", "mode " + program + "/admin"},
+				{"disabled", "systemctl -q --root=" + image + " disable " + unit, "systemctl -q --root=" + image + " enable " + unit, "unit-disabled " + unit},
+				{"masked", "systemctl -q --root=" + image + " mask " + flow, "systemctl -q --root=" + image + " unmask " + flow, "unit-masked " + flow},
+				{"failed", "echo {} >" + image + stateDir + "/failed", "rm " + image + stateDir + "/failed", "failed " + stateDir + "/failed"},
+				{"all is undone", "true", "true", ""},
+			} {
+				b.Sh(t, c.do).OK(t)
+				if got := v.byVpkg(t, "--root", image); got != c.want {
+					t.Errorf("%s: vpkg finds\n%s\nwant\n%s", c.name, got, c.want)
+				}
+				b.Sh(t, c.undo).OK(t)
+			}
+		})
+	}
+}
+
 // A tamper is one change of a host.
 type tamper struct {
 	name     string
@@ -189,15 +227,20 @@ func newVerified(t *testing.T, g generation, boot bool) *verified {
 		b.Boot(t)
 	}
 	g.seed(t, b)
+	return bringVerify(t, b)
+}
+
+func bringVerify(t *testing.T, b *testbed.Box) *verified {
+	t.Helper()
 	b.Copy(t, "/vpkg", filepath.Join(testbed.Dir(t), "vpkg"))
 	b.Sh(t, "chmod 755 /vpkg/vpkg").OK(t)
 	return &verified{b}
 }
 
 // byVpkg is what `vpkg verify --installed` finds, lines RULE WHERE.
-func (v *verified) byVpkg(t *testing.T) string {
+func (v *verified) byVpkg(t *testing.T, options ...string) string {
 	t.Helper()
-	r := v.Run(t, "/vpkg/vpkg", "verify", "--installed", product, "--json")
+	r := v.Run(t, append([]string{"/vpkg/vpkg", "verify", "--installed", product, "--json"}, options...)...)
 	var results []struct {
 		Trust     string
 		Unchecked []struct{ Path, Why string }

@@ -7,8 +7,7 @@ import (
 
 // A sha256 is FIPS 180-4's hash while it is made. Package crypto/sha256 would add
 // 150 kB to the hook, which is in every package, and tests of itself to each of its
-// starts. It is some ten times as fast: a gigabyte takes this one five seconds on two
-// processors.
+// starts. That one is some ten times as fast: a gigabyte takes this one some seconds.
 type sha256 struct {
 	h    [8]uint32
 	size uint64 // bytes so far
@@ -21,10 +20,9 @@ func newSHA256() *sha256 {
 	return &sha256{h: [8]uint32{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}}
 }
 
-// Write never fails.
-func (s *sha256) Write(b []byte) (int, error) {
-	n := len(b)
-	s.size += uint64(n)
+// write takes b in.
+func (s *sha256) write(b []byte) {
+	s.size += uint64(len(b))
 	if len(s.rest) > 0 {
 		s.rest = append(s.rest, b...)
 		b, s.rest = s.rest, nil
@@ -33,17 +31,16 @@ func (s *sha256) Write(b []byte) (int, error) {
 		s.block(b)
 	}
 	s.rest = append(s.rest, b...)
-	return n, nil
 }
 
 // sum ends the hash.
 func (s *sha256) sum() [32]byte {
 	size := s.size * 8 // bits
-	s.Write([]byte{0x80})
+	s.write([]byte{0x80})
 	for len(s.rest) != sha256Block-8 {
-		s.Write([]byte{0})
+		s.write([]byte{0})
 	}
-	s.Write(binary.BigEndian.AppendUint64(nil, size))
+	s.write(binary.BigEndian.AppendUint64(nil, size))
 	var sum [32]byte
 	for i, h := range s.h {
 		binary.BigEndian.PutUint32(sum[4*i:], h)

@@ -13,8 +13,8 @@ func TestSHA256(t *testing.T) {
 	for n := range 200 {
 		for _, at := range []int{0, n / 3, n} {
 			s := newSHA256()
-			s.Write(text[:at])
-			s.Write(text[at:n])
+			s.write(text[:at])
+			s.write(text[at:n])
 			if got, want := s.sum(), stdlib.Sum256(text[:n]); got != want {
 				t.Fatalf("%d bytes in parts of %d and %d: %x, want %x", n, at, n-at, got, want)
 			}
@@ -27,7 +27,7 @@ func BenchmarkSHA256(b *testing.B) {
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
 		s := newSHA256()
-		s.Write(text)
+		s.write(text)
 		s.sum()
 	}
 }

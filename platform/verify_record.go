@@ -126,8 +126,8 @@ func hashFile(name string, buf []byte) (string, error) {
 	s := newSHA256()
 	for {
 		n, err := f.Read(buf)
-		s.Write(buf[:n])
-		if err == io.EOF { //nolint:errorlint // io.Reader's
+		s.write(buf[:n])
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
