@@ -177,6 +177,7 @@ func TestVerifyTamper(t *testing.T) {
 			t.Parallel()
 			g := pick(t, name)
 			v := newVerified(t, g, true)
+			v.Run(t, "systemctl", "-q", "enable", "--now", "nftables").OK(t)
 			g.install(t, v.Box, g.bring(t, v.Box, oldVersion)).OK(t)
 			v.Sh(t, "cp -a "+program+" /saved").OK(t)
 			v.Write(t, "/record", v.otherRecord(t))

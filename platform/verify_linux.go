@@ -44,11 +44,13 @@ func (v *verification) running(ctx context.Context, image bool) error {
 	if err := v.ledgerFiles(kept); err != nil {
 		return err
 	}
-	if err := v.modules(ctx); err != nil {
-		return err
-	}
-	if err := v.settings(kept); err != nil {
-		return err
+	if up { // each start sees to these, and a stop leaves the rules
+		if err := v.modules(ctx); err != nil {
+			return err
+		}
+		if err := v.settings(kept); err != nil {
+			return err
+		}
 	}
 	return v.filtered(ctx, up)
 }

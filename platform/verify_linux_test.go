@@ -163,11 +163,12 @@ func TestDeviations(t *testing.T) {
 			delete(s.Files, stateOf+"platform.json")
 			s.Units = nil
 		}, ""},
-		{"no systemd, set up before", func(s *hookstest.System, c *hooks.Config) {
+		{"no systemd, and stopped", func(s *hookstest.System, c *hooks.Config) {
 			delete(s.Files, "/run/systemd/system")
 			s.Units = nil
 			write("/proc/sys/net/x/timeout", "1\n")(s, c)
-		}, "sysctl net.x.timeout"},
+			write("/etc/modules-load.d/agent.conf", "evil\n")(s, c)
+		}, "content /etc/modules-load.d/agent.conf"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s, c := verifiedHost(), verifiedConfig()
