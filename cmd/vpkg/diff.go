@@ -64,8 +64,11 @@ was used wrongly or a package cannot be read.`,
 	return cmd
 }
 
-// errDiffer is returned when two packages were compared, and differ.
-var errDiffer = errors.New("the packages differ")
+// Errors for what was compared, and differs.
+var (
+	errDiffer     = errors.New("the packages differ")
+	errHostDiffer = errors.New("the host differs from the package")
+)
 
 func (o *diffOptions) run(ctx context.Context, w io.Writer, names []string) error {
 	var sides []compare.Side
@@ -96,10 +99,13 @@ func (o *diffOptions) run(ctx context.Context, w io.Writer, names []string) erro
 	if err := write(w); err != nil {
 		return troubleError{err}
 	}
-	if !r.Equal {
-		return errDiffer
+	switch {
+	case r.Equal:
+		return nil
+	case o.installed:
+		return errHostDiffer
 	}
-	return nil
+	return errDiffer
 }
 
 func readSide(ctx context.Context, name string) (compare.Side, error) {

@@ -135,7 +135,7 @@ func (o *verifyOptions) readExpected(ctx context.Context, to *installed.Options)
 	verdict := sign.Verdict(each)
 	to.Signed = verdict == sign.Good && len(o.keys) > 0
 	if verdict == sign.Bad || len(o.keys) > 0 && !to.Signed {
-		return fmt.Errorf("%s has no good signature: it is %s", f.Name(), verdict)
+		return fmt.Errorf("%s has no good signature: %s", f.Name(), verdict)
 	}
 	return nil
 }
