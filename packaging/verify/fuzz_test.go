@@ -79,3 +79,31 @@ func FuzzScan(f *testing.F) {
 		}
 	})
 }
+
+// TestHostileScriptlets: none of these takes time or memory that a package of its size
+// may not.
+func TestHostileScriptlets(t *testing.T) {
+	doubling := "a=x\n" + strings.Repeat("a=$a$a\n", 60) + "rm -rf \"/etc/$a\"\n"
+	for name, body := range map[string]string{
+		"brackets":   strings.Repeat("(", 60_000),
+		"nested":     strings.Repeat("$(", 60_000),
+		"arithmetic": "$((" + strings.Repeat("-", 60_000),
+		"negations":  strings.Repeat("! ", 30_000) + "true",
+		"doubling":   doubling,
+		"recursion":  "f() { f; g; f; }; g() { f; g; }; f; g\n",
+		"loops":      strings.Repeat("for a in 1 2 3 4 5 6 7 8; do ", 30) + "rm $a" + strings.Repeat("; done", 30),
+		"branches":   strings.Repeat("if x; then a=1; else a=2; fi\n", 1000),
+		"large":      strings.Repeat("true\n", 1<<20),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := agent("rpm")
+			for range map[string]int{"brackets": 100, "large": 100}[name] + 2 {
+				p.Triggers = append(p.Triggers, packaging.Trigger{Kind: "triggerin", Script: packaging.Script{Body: body}})
+			}
+			withScript(packaging.PostRemove, body)(p)
+			if got := Check(&Subject{Format: "rpm", Package: p}); len(got) > 10_000 {
+				t.Errorf("%d findings", len(got))
+			}
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -71,15 +72,29 @@ func Shell(s packaging.Script) (dialect string, errexit bool) {
 	return dialect, errexit
 }
 
+// What of all scriptlets of a package is looked at; see also shell.go.
+const (
+	maxScripts     = 40
+	maxScriptBytes = 256 << 10
+)
+
 // readScripts parses the scriptlets and the triggers that a shell runs.
 func (c *checker) readScripts() []*scriptlet {
 	var all []*scriptlet
+	left := maxScriptBytes
 	add := func(name string, s packaging.Script) {
 		dialect, errexit := Shell(s)
 		if dialect == "" || strings.TrimSpace(s.Body) == "" {
 			return
 		}
 		x := &scriptlet{name: name, phase: s.Phase, body: s.Body, errexit: errexit, traces: map[string]*trace{}, every: map[status][]*step{}}
+		if left -= len(s.Body); left < 0 || len(all) >= maxScripts {
+			if len(all) < maxScripts+1 {
+				x.err = errors.New("the package has more scriptlets, or larger ones, than are looked at")
+				all = append(all, x)
+			}
+			return
+		}
 		x.file, x.err = parseShell(s.Body)
 		x.helped = debhelperLines(s.Body)
 		all = append(all, x)
@@ -490,7 +505,7 @@ func checkLeftStopped(c *checker) {
 		return
 	}
 	started := map[string]bool{}
-	any := false // something is started whose name is not known
+	unnamed := false // something is started whose name is not known
 	look := func(s *scriptlet, scene string, f func(action string, names []string, st *step)) {
 		if t := c.trace(s, scene, succeeds); t != nil {
 			for i := range t.steps {
@@ -504,7 +519,7 @@ func checkLeftStopped(c *checker) {
 		for _, n := range names {
 			if action == "start" {
 				started[n] = true
-				any = any || strings.Contains(n, unknown) || strings.Contains(n, "*")
+				unnamed = unnamed || strings.Contains(n, unknown) || strings.Contains(n, "*")
 			}
 		}
 	}
@@ -517,7 +532,7 @@ func checkLeftStopped(c *checker) {
 			look(s, "any", note)
 		}
 	}
-	if any {
+	if unnamed {
 		return
 	}
 	for _, s := range c.scripts {

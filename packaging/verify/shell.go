@@ -11,12 +11,14 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// What of a script is looked at, so that a hostile one can cost time but no memory:
-// the parser and the trace call themselves for what is inside of something.
+// What of a script is looked at, so that a hostile one can cost little: the parser and
+// the trace call themselves for what is inside of something.
 const (
-	maxScript  = 256 << 10 // bytes
+	maxScript  = 64 << 10  // bytes
 	maxOpeners = 4000      // brackets and keywords that something is inside of
-	maxSteps   = 5000      // commands of a trace
+	maxSteps   = 2000      // commands of a trace
+	maxWords   = 128 << 10 // bytes of them
+	maxWord    = 4 << 10   // bytes of a value
 	maxDepth   = 40        // functions within functions
 )
 
@@ -166,6 +168,7 @@ type runner struct {
 	line    uint   // of it
 	depth   int
 	steps   int
+	words   int // bytes of the commands so far
 }
 
 // branch runs f on a copy of what is known, and gives that back.
@@ -176,7 +179,7 @@ func (r *runner) branch(f func(*runner)) *runner {
 		c.vars[k] = v
 	}
 	f(&c)
-	r.steps = c.steps
+	r.steps, r.words = c.steps, c.words
 	return &c
 }
 
@@ -229,7 +232,7 @@ func (r *runner) list(stmts []*syntax.Stmt, c context) {
 }
 
 func (r *runner) stmt(s *syntax.Stmt, c context) {
-	if r.steps++; r.steps > maxSteps {
+	if r.steps++; r.steps > maxSteps || r.words > maxWords {
 		r.ended, r.result = true, uncertain
 		return
 	}
@@ -418,7 +421,7 @@ func (r *runner) mergeAll(ways []*runner) {
 		all = next
 	}
 	*r = runner{
-		t: r.t, funcs: r.funcs, depth: r.depth, steps: r.steps, line: r.line,
+		t: r.t, funcs: r.funcs, depth: r.depth, steps: r.steps, words: r.words, line: r.line,
 		args: all.args, vars: all.vars, errexit: all.errexit, ended: all.ended, result: all.result,
 	}
 }
@@ -459,6 +462,7 @@ func (r *runner) call(x *syntax.CallExpr, c context) {
 	var words []string
 	for _, w := range x.Args {
 		words = append(words, r.word(w))
+		r.words += len(words[len(words)-1])
 	}
 	for len(words) > 1 && slices.Contains([]string{"command", "builtin", "env", "nohup", "sudo", "eval"}, words[0]) && !strings.HasPrefix(words[1], "-") {
 		words = words[1:]
@@ -587,7 +591,9 @@ func (r *runner) assign(a *syntax.Assign) {
 func (r *runner) word(w *syntax.Word) string {
 	var b strings.Builder
 	for _, p := range w.Parts {
-		r.part(&b, p)
+		if r.part(&b, p); b.Len() > maxWord {
+			return unknown
+		}
 	}
 	return b.String()
 }
@@ -600,7 +606,9 @@ func (r *runner) part(b *strings.Builder, p syntax.WordPart) {
 		b.WriteString(x.Value)
 	case *syntax.DblQuoted:
 		for _, q := range x.Parts {
-			r.part(b, q)
+			if r.part(b, q); b.Len() > maxWord {
+				return
+			}
 		}
 	case *syntax.ParamExp:
 		b.WriteString(r.param(x))
