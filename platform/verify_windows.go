@@ -51,7 +51,11 @@ func (v *verification) command(u hooks.Unit) error {
 		return err
 	}
 	want := append([]string{v.locate(u.Program)}, u.Args...)
-	is, err := windows.DecomposeCommandLine(command)
+	line := command
+	if n := len(want[0]); len(line) > n && strings.EqualFold(line[:n], want[0]) { // Wine's installer writes no quotes
+		line = `"` + line[:n] + `"` + line[n:]
+	}
+	is, err := windows.DecomposeCommandLine(line)
 	if err != nil || len(is) == 0 || !strings.EqualFold(is[0], want[0]) || !slices.Equal(is[1:], want[1:]) {
 		v.differ(RuleUnitOverridden, u.Name, windows.ComposeCommandLine(want), command)
 	}
