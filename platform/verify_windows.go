@@ -28,7 +28,7 @@ func (v *verification) running(ctx context.Context, image bool) error {
 		if enabled == "masked" {
 			v.add(RuleUnitMasked, u.Name, "is disabled, so that nothing can start it")
 		} else if u.Enable && enabled != "enabled" {
-			v.differ(RuleUnitDisabled, u.Name, "enabled", enabled)
+			v.differ(RuleUnitDisabled, u.Name, "started at boot", "started by hand")
 		}
 		out, _ = v.Sys.Run(ctx, "systemctl", "is-active", u.Name) // as above
 		switch active := strings.TrimSpace(out); {
