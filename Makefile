@@ -7,7 +7,7 @@ check:
 
 # Rewrites the golden files; read the diff before you commit it.
 golden:
-	go test ./cmd/vpkg ./rpm ./deb ./packaging/manifest ./packaging/compare ./templates/... ./msi/internal/ice -update
+	go test ./cmd/vpkg ./rpm ./deb ./packaging/manifest ./packaging/compare ./packaging/verify ./templates/... ./msi/internal/ice -update
 
 # All fuzz targets, a minute each: make fuzz SECONDS=60
 SECONDS = 1200
