@@ -1,13 +1,12 @@
 package rpm_test
 
 import (
-	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/rpm"
 )
@@ -18,14 +17,7 @@ func foreignRPMs(t *testing.T) []string {
 	t.Helper()
 	var names []string
 	for _, m := range []string{"github.com/cavaliergopher/rpm@v1.3.0", "github.com/sassoftware/go-rpmutils@v0.4.0"} {
-		c := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", m)
-		c.Dir = t.TempDir() // outside of this module, which does not need them
-		out, err := c.Output()
-		var module struct{ Dir string }
-		if err != nil || json.Unmarshal(out, &module) != nil {
-			t.Skipf("module %s cannot be downloaded", m)
-		}
-		err = filepath.WalkDir(module.Dir, func(name string, _ os.DirEntry, err error) error {
+		err := filepath.WalkDir(oracle.Module(t, m), func(name string, _ os.DirEntry, err error) error {
 			if strings.HasSuffix(name, ".rpm") {
 				names = append(names, name)
 			}

@@ -78,12 +78,10 @@ func TestToolsAccept(t *testing.T) {
 
 // TestSign has rpmsign add a signature, for which there is room.
 func TestSign(t *testing.T) {
-	var gpg string
-	for _, name := range []string{"rpmsign", "gpgconf", "gpg"} {
-		var err error
-		if gpg, err = exec.LookPath(name); err != nil {
-			t.Skipf("%s is not installed", name)
-		}
+	oracle.Need(t, "rpmsign", "gpgconf", "gpg")
+	gpg, err := exec.LookPath("gpg")
+	if err != nil {
+		t.Fatal(err)
 	}
 	home := t.TempDir()
 	t.Setenv("GNUPGHOME", home)
