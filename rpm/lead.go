@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+
+	"github.com/vpkg/vpkg/packaging"
 )
 
 // The lead is what file(1) knows an RPM by. rpm itself reads only the magic, and
@@ -46,7 +48,7 @@ func readLead(r io.ReaderAt, size int64) error {
 		return formatErrorf(0, "starts with % x, want % x: not an RPM", b[:4], leadMagic)
 	}
 	if b[4] != 3 && b[4] != 4 {
-		return formatErrorf(4, "RPM format %d is not supported", b[4])
+		return formatErrorf(4, "RPM format %d is %w", b[4], packaging.ErrUnsupported)
 	}
 	if kind := binary.BigEndian.Uint16(b[78:]); kind != 5 {
 		return formatErrorf(78, "signature of kind %d, want 5, a header", kind)

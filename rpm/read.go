@@ -115,7 +115,7 @@ func (f *file) readPackage() (*packaging.Package, error) {
 		h.fail(tagName, "package has no name or no version")
 	}
 	if !h.has(tagSourceRPM) && !h.has(tagOldFileNames) && h.err == nil && f.isSource() {
-		h.fail(tagSourceRPM, "source packages are not supported")
+		h.fail(tagSourceRPM, "source packages are %w", packaging.ErrUnsupported)
 	}
 	p.Compression = readCompression(&h)
 	readRelations(&h, p)

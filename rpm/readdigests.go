@@ -11,6 +11,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/vpkg/vpkg/packaging"
 )
 
 // alignedFeature is what a package with room before the content of its files
@@ -21,7 +23,7 @@ const alignedFeature = "rpmlib(PayloadAlignment)"
 func (f *file) checkFormat() error {
 	h := fields{h: f.main}
 	if n := h.int(tagRPMFormat); h.has(tagRPMFormat) && n != 6 && n != 4 {
-		h.fail(tagRPMFormat, "packages of RPM's format %d are not supported", n)
+		h.fail(tagRPMFormat, "packages of RPM's format %d are %w", n, packaging.ErrUnsupported)
 	}
 	return h.err
 }
@@ -97,7 +99,7 @@ func (r *payloadReader) findDigests() error {
 		}
 	}
 	if slices.Contains(h.strings(tagRequireName), alignedFeature) {
-		h.fail(tagRequireName, "payloads that need %s are not supported", alignedFeature)
+		h.fail(tagRequireName, "payloads that need %s are %w", alignedFeature, packaging.ErrUnsupported)
 	}
 	return h.err
 }

@@ -22,7 +22,7 @@ import (
 type verification struct {
 	Package   string `json:"package"`
 	Format    string `json:"format"`
-	Digests   string `json:"digests"`             // "good" or "bad"
+	Digests   string `json:"digests"`             // "good", "bad", or "none" where the package carries none
 	Signature string `json:"signature,omitempty"` // a sign.Status, or "not checked" without keys
 	Signer    string `json:"signer,omitempty"`
 	// Signatures has each OpenPGP signature.
@@ -40,10 +40,10 @@ func (v *verification) find(rule, where, text string) {
 }
 
 // isDamage reports whether an error of reading a package is about its content: other
-// ones are of the host.
+// ones are of the host, or say that a package is of a kind that is not read.
 func isDamage(err error) bool {
 	_, host := errors.AsType[*fs.PathError](err)
-	return !host && !errors.Is(err, context.Canceled)
+	return !host && !errors.Is(err, context.Canceled) && !errors.Is(err, packaging.ErrUnsupported)
 }
 
 // one verifies a package.
@@ -119,6 +119,13 @@ func (v *verifier) contents(ctx context.Context, x *verification, f *packageFile
 		subject.Compare = rpm.CompareEVR
 		subject.BuildHost, subject.Source = origin.Host, origin.Source
 	case deb.Format:
+		sums, err := deb.HasSums(ctx, f, f.size)
+		if err != nil {
+			return damaged(err)
+		}
+		if !sums {
+			x.Digests = "none"
+		}
 		subject.Compare = deb.CompareVersion
 	}
 	scan := verify.NewScan(f.format.Name(), p, subject.BuildHost)

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/vpkg/vpkg/packaging"
 )
 
 // A FormatError says where a cabinet is wrong.
@@ -23,7 +25,7 @@ func (e *FormatError) Unwrap() error { return e.Err }
 
 // ErrUnsupported is in the error for a cabinet that is spanned, or compressed with
 // Quantum or LZX.
-var ErrUnsupported = errors.New("not supported")
+var ErrUnsupported = packaging.ErrUnsupported
 
 // A Reader reads a cabinet. The input may be hostile.
 type Reader struct {
