@@ -29,6 +29,8 @@ failed=
 # packages: what the tests call, by the Debian package that has it.
 packages='
 	busybox           shell: scripts under another shell
+	brotli            payload: archives
+	bzip2             payload, deb
 	cabextract        msi: unpacks cabinets
 	cpio              rpm: unpacking what rpm2cpio gives
 	dash              shell
@@ -45,6 +47,7 @@ packages='
 	lintian           install: Debian'"'"'s own check of a package
 	e2fsprogs         vm: makes its disk
 	mmdebstrap        install, vm: makes the roots
+	lz4               payload: archives
 	msitools          msi: reads and makes packages
 	openssl           msi: keys and time stamps
 	osslsigncode      msi: signatures
@@ -216,7 +219,7 @@ windows() {
 	return $code
 }
 
-windows_packages='./hooks ./internal/pe ./platform ./cmd/vpkg-agent'
+windows_packages='./hooks ./internal/pe ./platform ./cmd/vpkg-agent ./packaging ./packaging/installed'
 
 # in_wine FOLDER runs the tests that are in FOLDER/tests, each where its package is.
 in_wine() {

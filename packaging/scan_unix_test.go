@@ -108,3 +108,57 @@ func TestScanUnreadable(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// TestScanRace: whatever changes meanwhile, each look gives what was there at some
+// moment, or says that it does not know.
+func TestScanRace(t *testing.T) {
+	root := t.TempDir()
+	secret := put(t, root, "/elsewhere/secret", "secret")
+	want := packaging.Layout{
+		{Path: "/d", Mode: fs.ModeDir | 0o755},
+		{Path: "/d/file", Mode: 0o644, Size: secret.Size, SHA256: secret.SHA256},
+	}
+	name := filepath.Join(root, "d", "file")
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			os.Remove(name)
+			switch i % 6 {
+			case 0:
+				os.Mkdir(filepath.Join(root, "d"), 0o755)
+			case 1:
+				os.Symlink("/elsewhere/secret", name)
+			case 2:
+				syscall.Mkfifo(name, 0o644)
+			case 3:
+				os.WriteFile(name, []byte("public"), 0o644)
+			case 4:
+				os.Mkdir(name, 0o755)
+			case 5:
+				os.Remove(filepath.Join(root, "d"))
+				os.Symlink("elsewhere", filepath.Join(root, "d"))
+				os.Remove(filepath.Join(root, "d"))
+			}
+		}
+	}()
+	s := packaging.Scan{Root: root, Whole: []string{"/d"}}
+	for range 300 {
+		got, _, err := s.Read(t.Context(), want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range got {
+			if e.SHA256 == secret.SHA256 {
+				t.Fatalf("a link was followed: %v", e)
+			}
+		}
+	}
+	close(stop)
+	<-stopped
+}
