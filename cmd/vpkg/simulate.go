@@ -158,6 +158,11 @@ func readSimulated(ctx context.Context, name string) (*simulate.Side, string, er
 	if s.Package, err = f.read(ctx); err != nil {
 		return nil, "", err
 	}
+	// What may be large and does not matter here is not held while the other package is read.
+	s.Package.Members, s.Package.Changelog = nil, nil
+	for i := range s.Package.Layout {
+		s.Package.Layout[i].NoVerify = nil
+	}
 	if s.Hook, err = f.hook(ctx, s.Package.Layout); err != nil {
 		return nil, "", err
 	}

@@ -259,7 +259,11 @@ func facts(s *Side) *Facts {
 	return &Facts{File: s.File, Name: s.Package.Name, Version: s.Package.EVR(), Arch: s.Package.Arch}
 }
 
+// sorted gives a layout in its order. That of a package that was read is in it.
 func sorted(l packaging.Layout) packaging.Layout {
+	if slices.IsSortedFunc(l, func(a, b packaging.Entry) int { return strings.Compare(a.Path, b.Path) }) {
+		return l
+	}
 	l = slices.Clone(l)
 	l.Sort()
 	return l
