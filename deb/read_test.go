@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/vpkg/vpkg/deb/internal/ar"
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/packagingtest"
 )
@@ -104,9 +105,7 @@ func pack(t testing.TB, name string, b []byte) []byte {
 	if !ok {
 		return b
 	}
-	if _, err := exec.LookPath(c[0]); err != nil {
-		t.Skipf("%s is not installed", c[0])
-	}
+	oracle.Need(t, c[0])
 	cmd := exec.Command(c[0], append(c[1:], "-c")...)
 	cmd.Stdin = bytes.NewReader(b)
 	out, err := cmd.Output()

@@ -24,6 +24,7 @@ import (
 	nfpmrpm "github.com/goreleaser/nfpm/v2/rpm"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/packaging"
 )
 
@@ -112,9 +113,7 @@ func resolveNFPM(t *testing.T, label string) *packaging.Package {
 func TestNFPMRPM(t *testing.T) {
 	for _, in := range nfpmInputs(t) {
 		t.Run(filepath.Base(in), func(t *testing.T) {
-			if _, err := exec.LookPath("rpm"); err != nil {
-				t.Skip("rpm is not installed")
-			}
+			oracle.Need(t, "rpm")
 			unpackNFPM(t, in)
 			p := resolveNFPM(t, "el9")
 			theirs := nfpmPackage(t, "rpm")
@@ -274,9 +273,7 @@ func timeOf(p *packaging.Package, e *packaging.Entry) time.Time {
 func TestNFPMDeb(t *testing.T) {
 	for _, in := range nfpmInputs(t) {
 		t.Run(filepath.Base(in), func(t *testing.T) {
-			if _, err := exec.LookPath("dpkg-deb"); err != nil {
-				t.Skip("dpkg-deb is not installed")
-			}
+			oracle.Need(t, "dpkg-deb")
 			unpackNFPM(t, in)
 			p := resolveNFPM(t, "debian12")
 			theirs := nfpmPackage(t, "deb")

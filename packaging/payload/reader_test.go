@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"testing"
 
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/packaging"
 )
 
@@ -28,9 +29,7 @@ func TestNewReader(t *testing.T) {
 		{"none", []string{"cat"}},
 	} {
 		t.Run(tt.codec, func(t *testing.T) {
-			if _, err := exec.LookPath(tt.command[0]); err != nil {
-				t.Skipf("%s is not installed", tt.command[0])
-			}
+			oracle.Need(t, tt.command[0])
 			cmd := exec.Command(tt.command[0], tt.command[1:]...)
 			cmd.Stdin = bytes.NewReader(want)
 			b, err := cmd.Output()

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/packaging"
 )
 
@@ -210,9 +211,7 @@ func checkWith(t testing.TB, command []string, suffix string, b []byte) {
 	if command == nil {
 		return
 	}
-	if _, err := exec.LookPath(command[0]); err != nil {
-		t.Skipf("%s is not installed", command[0])
-	}
+	oracle.Need(t, command[0])
 	file := t.TempDir() + "/payload" + suffix
 	if err := os.WriteFile(file, b, 0o600); err != nil {
 		t.Fatal(err)

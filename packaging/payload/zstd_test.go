@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/vpkg/vpkg/internal/oracle"
 )
 
 // joinable are plain bytes that tempt an encoder to refer to the last offsets at
@@ -210,9 +212,7 @@ func TestZstdIndependent(t *testing.T) {
 // TestZstdProgram has the reference decoder read all of them as one frame: dpkg
 // stops after the first.
 func TestZstdProgram(t *testing.T) {
-	if _, err := exec.LookPath("zstd"); err != nil {
-		t.Skip("zstd is not installed")
-	}
+	oracle.Need(t, "zstd")
 	var parts [][]byte
 	var want []byte
 	for _, p := range joinable(t) {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/vpkg/vpkg/internal/oracle"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -78,9 +80,7 @@ func TestLines(t *testing.T) {
 }
 
 func TestShellcheck(t *testing.T) {
-	if _, err := exec.LookPath("shellcheck"); err != nil {
-		t.Skip("shellcheck is not installed")
-	}
+	oracle.Need(t, "shellcheck")
 	files, err := filepath.Glob("testdata/*/*.sh")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
@@ -117,7 +117,7 @@ func shells(t *testing.T) [][]string {
 		found = append(found, append([]string{p}, sh[1:]...))
 	}
 	if len(found) == 0 {
-		t.Skip("none of dash, bash and busybox is installed")
+		oracle.Skip(t, "none of dash, bash and busybox is installed")
 	}
 	return found
 }
@@ -156,9 +156,10 @@ func newSandbox(t *testing.T, env ...string) *sandbox {
 		b.write(t, filepath.Join(b.bin, name), stub, 0o755)
 	}
 	for _, name := range []string{"sh", "grep", "mkdir", "mv", "rm", "rmdir", "find"} { // what changes nothing outside the sandbox
+		oracle.Need(t, name)
 		p, err := exec.LookPath(name)
 		if err != nil {
-			t.Skipf("%s is not installed", name)
+			t.Fatal(err)
 		}
 		if err := os.Symlink(p, filepath.Join(b.bin, name)); err != nil {
 			t.Fatal(err)

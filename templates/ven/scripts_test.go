@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vpkg/vpkg/internal/oracle"
 	"github.com/vpkg/vpkg/templates/ven"
 )
 
@@ -61,7 +62,7 @@ func shells(t *testing.T) map[string][]string {
 		}
 	}
 	if len(found) == 0 {
-		t.Skip("neither dash nor bash nor busybox is installed")
+		oracle.Skip(t, "neither dash nor bash nor busybox is installed")
 	}
 	return found
 }
@@ -170,9 +171,7 @@ func TestUsage(t *testing.T) {
 }
 
 func TestShellcheck(t *testing.T) {
-	if _, err := exec.LookPath("shellcheck"); err != nil {
-		t.Skip("shellcheck is not installed")
-	}
+	oracle.Need(t, "shellcheck")
 	dir := unpack(t)
 	args := []string{"--shell=sh", "--enable=all", "--exclude=SC2250,SC2310"} // braces everywhere; set -e, which is not used
 	for _, s := range scripts {
@@ -184,9 +183,7 @@ func TestShellcheck(t *testing.T) {
 }
 
 func TestSystemdVerify(t *testing.T) {
-	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		t.Skip("systemd-analyze is not installed")
-	}
+	oracle.Need(t, "systemd-analyze")
 	dir := t.TempDir()
 	units, err := filepath.Glob("units/*.service")
 	if err != nil {

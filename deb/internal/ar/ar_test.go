@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/vpkg/vpkg/internal/oracle"
 )
 
 type member struct{ name, content string }
@@ -138,9 +140,7 @@ func TestReadErrors(t *testing.T) {
 
 // TestSystemAr has the system's ar list and print what Writer wrote.
 func TestSystemAr(t *testing.T) {
-	if _, err := exec.LookPath("ar"); err != nil {
-		t.Skip("ar is not installed")
-	}
+	oracle.Need(t, "ar")
 	file := filepath.Join(t.TempDir(), "a.ar")
 	if err := os.WriteFile(file, write(t, []member{{"one", "odd"}, {"two", "even"}}), 0o600); err != nil {
 		t.Fatal(err)
