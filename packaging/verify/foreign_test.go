@@ -47,7 +47,7 @@ func TestCentOS(t *testing.T) {
 	}
 	packages, scripts := 0, 0
 	count := map[string]int{}
-	for _, record := range strings.Split(strings.TrimSuffix(string(out), recordEnd), recordEnd) {
+	for record := range strings.SplitSeq(strings.TrimSuffix(string(out), recordEnd), recordEnd) {
 		s := queriedPackage(t, strings.Split(record, fieldEnd))
 		packages++
 		scripts += len(s.Package.Scripts)

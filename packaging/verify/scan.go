@@ -175,7 +175,7 @@ func (s *Scan) content(e *packaging.Entry, body io.Reader, sum hash.Hash) error 
 			return err
 		}
 		if sum != nil {
-			sum.Write(s.buffer[kept : kept+n]) //nolint:errcheck // it never fails
+			sum.Write(s.buffer[kept : kept+n])
 		}
 		if f.keep != nil && f.keep.Len() < f.most {
 			f.keep.Write(s.buffer[kept:min(kept+n, kept+f.most-f.keep.Len())])

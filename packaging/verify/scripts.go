@@ -243,7 +243,7 @@ func isData(p string) bool {
 		return false
 	}
 	p = path.Clean("/" + strings.ReplaceAll(p, "//", "/"))
-	for _, e := range strings.Split(strings.ToLower(p), "/") {
+	for e := range strings.SplitSeq(strings.ToLower(p), "/") {
 		if strings.Contains(e, "cache") || e == "tmp" || e == "alternatives" {
 			return false
 		}

@@ -3,6 +3,7 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -174,10 +175,7 @@ type runner struct {
 // branch runs f on a copy of what is known, and gives that back.
 func (r *runner) branch(f func(*runner)) *runner {
 	c := *r
-	c.vars = make(map[string]string, len(r.vars))
-	for k, v := range r.vars {
-		c.vars[k] = v
-	}
+	c.vars = maps.Clone(r.vars)
 	f(&c)
 	r.steps, r.words = c.steps, c.words
 	return &c
