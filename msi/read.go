@@ -68,6 +68,7 @@ type describer struct {
 	folders  map[string]string       // their paths
 	files    map[string]string       // paths by key of File
 	programs map[string]string       // paths of the files that are key paths, by component
+	seen     map[string]bool         // paths of the layout while it is made
 }
 
 // describe reads a package to that depth.
@@ -194,7 +195,7 @@ func (d *describer) layout() error {
 			}
 		}
 	}
-	entries := make(map[string]packaging.Entry)
+	d.seen = make(map[string]bool)
 	components := make(map[string]msidb.Record)
 	for r := range d.db.Rows("Component") {
 		components[r.Text("Component")] = r
@@ -206,17 +207,17 @@ func (d *describer) layout() error {
 			continue // made at install
 		}
 		for ; !isStandard(dir); dir = path.Dir(dir) {
-			entries[dir] = packaging.Entry{Path: dir, Mode: fs.ModeDir | 0o755}
+			if !d.seen[dir] {
+				d.add(packaging.Entry{Path: dir, Mode: fs.ModeDir | 0o755})
+			}
 		}
 	}
 	for r := range d.db.Rows("File") {
-		if err := d.file(r, components, entries); err != nil {
+		if err := d.file(r, components); err != nil {
 			return err
 		}
 	}
-	for _, e := range entries {
-		d.p.Layout = append(d.p.Layout, e)
-	}
+	d.seen = nil
 	d.p.Layout.Sort()
 	d.services()
 	d.registry()
@@ -227,7 +228,13 @@ func (d *describer) layout() error {
 	return nil
 }
 
-func (d *describer) file(r msidb.Record, components map[string]msidb.Record, entries map[string]packaging.Entry) error {
+// add adds an entry to the layout.
+func (d *describer) add(e packaging.Entry) {
+	d.seen[e.Path] = true
+	d.p.Layout = append(d.p.Layout, e)
+}
+
+func (d *describer) file(r msidb.Record, components map[string]msidb.Record) error {
 	bad := func(format string, args ...any) error {
 		return &FormatError{r.Key(), fmt.Errorf(format, args...)}
 	}
@@ -250,10 +257,10 @@ func (d *describer) file(r msidb.Record, components map[string]msidb.Record, ent
 	if c.Int("Attributes")&(neverOverwrite|permanent) == neverOverwrite|permanent {
 		e.Config = packaging.ConfigNoReplace
 	}
-	if _, twice := entries[e.Path]; twice {
+	if d.seen[e.Path] {
 		return bad("%s is there already", e.Path)
 	}
-	entries[e.Path] = e
+	d.add(e)
 	d.files[r.Text("File")] = e.Path
 	if c.Text("KeyPath") == r.Text("File") {
 		d.programs[r.Text("Component_")] = e.Path
