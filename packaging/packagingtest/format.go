@@ -26,6 +26,7 @@ func TestFormat(t *testing.T, f packaging.Format, arch string) {
 	t.Helper()
 	c := conformance{f, arch}
 	t.Run("round trip", c.roundTrip)
+	t.Run("headers", c.headers)
 	t.Run("same bytes", c.sameBytes)
 	t.Run("truncated", c.truncated)
 	t.Run("flipped", c.flipped)
@@ -75,6 +76,35 @@ func (c conformance) roundTrip(t *testing.T) {
 			}
 		}
 	}
+}
+
+// headers reads a package at depth Headers, and lists its signatures: of one of any
+// size little is read.
+func (c conformance) headers(t *testing.T) {
+	b := c.write(t, Small(c.f.Name(), c.arch, 2_000_000))
+	const most = 500_000 // bytes
+	r := &countingAt{r: bytes.NewReader(b)}
+	if _, err := c.f.Read(t.Context(), r, int64(len(b)), packaging.Headers); err != nil || r.n > most {
+		t.Errorf("%d of %d bytes are read, want at most %d: %v", r.n, len(b), most, err)
+	}
+	if l, ok := c.f.(packaging.SignatureLister); ok {
+		r.n = 0
+		if _, err := l.ListSignatures(r, int64(len(b))); err != nil || r.n > most {
+			t.Errorf("for signatures %d of %d bytes are read, want at most %d: %v", r.n, len(b), most, err)
+		}
+	}
+}
+
+// A countingAt counts the bytes that are read.
+type countingAt struct {
+	r io.ReaderAt
+	n int64
+}
+
+func (r *countingAt) ReadAt(p []byte, at int64) (int, error) {
+	n, err := r.r.ReadAt(p, at)
+	r.n += int64(n)
+	return n, err
 }
 
 func (c conformance) sameBytes(t *testing.T) {
