@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -238,10 +239,8 @@ func (v *verification) file(name string, texts ...string) error {
 	if err != nil {
 		return err
 	}
-	for _, text := range texts {
-		if string(b) == text {
-			return nil
-		}
+	if slices.Contains(texts, string(b)) {
+		return nil
 	}
 	v.add(RuleContent, name, "is not as it was written")
 	return nil

@@ -105,7 +105,7 @@ func (v *verification) unitText(name string) (string, error) {
 func wantedBy(unit string) []string {
 	var folders []string
 	install := false
-	for _, line := range strings.Split(unit, "\n") {
+	for line := range strings.SplitSeq(unit, "\n") {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "[") {
 			install = line == "[Install]"
@@ -118,7 +118,7 @@ func wantedBy(unit string) []string {
 		if !ok {
 			continue
 		}
-		for _, target := range strings.Fields(value) {
+		for target := range strings.FieldsSeq(value) {
 			folders = append(folders, target+kind)
 		}
 	}
@@ -213,7 +213,7 @@ func (v *verification) dropIns(ctx context.Context, unit string, files []string)
 			continue
 		}
 		out, _ := v.Sys.Run(ctx, "find", dir, "-name", "*.conf") // without find, those that it has read have to do
-		for _, file := range strings.Fields(out) {
+		for file := range strings.FieldsSeq(out) {
 			if !slices.Contains(files, file) {
 				files = append(files, file)
 			}
@@ -300,7 +300,7 @@ func (v *verification) process(ctx context.Context, c hooks.Component, pid int) 
 	n, known := v.number(ctx, "passwd", want)
 	_, ids, _ := strings.Cut(string(b), "\nUid:")
 	ids, _, _ = strings.Cut(ids, "\n")
-	for _, id := range strings.Fields(ids) { // the real, the effective, the saved and the file system's
+	for id := range strings.FieldsSeq(ids) { // the real, the effective, the saved and the file system's
 		if is, err := strconv.Atoi(id); err == nil && (!known || is != n) {
 			v.differ(RuleProcessAccount, c.Name, want, v.name(ctx, "passwd", is))
 			return

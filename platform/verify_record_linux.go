@@ -135,14 +135,14 @@ const capNames = "chown dac_override dac_read_search fowner fsetid kill setgid s
 // What it does not know is not compared: ok is false.
 func parseCaps(text string) (c capSet, ok bool) {
 	names := strings.Fields(capNames)
-	for _, clause := range strings.Fields(text) {
+	for clause := range strings.FieldsSeq(text) {
 		at := strings.IndexAny(clause, "=+")
 		if at < 0 {
 			return c, false
 		}
 		list, flags := clause[:at], clause[at+1:]
 		var bits uint64
-		for _, name := range strings.Split(list, ",") {
+		for name := range strings.SplitSeq(list, ",") {
 			i := slices.Index(names, strings.TrimPrefix(strings.ToLower(name), "cap_"))
 			if i < 0 {
 				return c, false

@@ -217,7 +217,7 @@ func (s *System) show(args []string) string {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		for _, property := range strings.Split(list, ",") {
+		for property := range strings.SplitSeq(list, ",") {
 			if value, ok := is[property]; ok {
 				fmt.Fprintf(&b, "%s=%s\n", property, value)
 			}
