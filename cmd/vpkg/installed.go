@@ -148,7 +148,11 @@ func reading(total int64) (read func(n int), done func()) {
 
 // state asks the product what else is not as it is to be.
 func (o *installedOptions) state(ctx context.Context, c hooks.Config) ([]installed.Deviation, error) {
-	p := platform.Product{Config: c, Sys: hostOf(c), Log: slog.New(slog.DiscardHandler), Stdout: io.Discard, Stderr: io.Discard}
+	sys := hostOf(c)
+	if o.root != "" {
+		sys = (&installed.Host{Root: o.root}).Image()
+	}
+	p := platform.Product{Config: c, Sys: sys, Log: slog.New(slog.DiscardHandler), Stdout: io.Discard, Stderr: io.Discard}
 	all, err := p.Deviations(ctx, o.root)
 	var list []installed.Deviation
 	for _, d := range all {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -251,8 +252,8 @@ func (c *check) files(ctx context.Context, x *expectation) error {
 }
 
 // unchecked notes what could not be read.
-func (c *check) unchecked(path string, err error) {
-	c.result.Unchecked = append(c.result.Unchecked, Unchecked{path, strings.ReplaceAll(err.Error(), "\n", " "), errors.Is(err, fs.ErrPermission) && os.Geteuid() > 0})
+func (c *check) unchecked(at string, err error) {
+	c.result.Unchecked = append(c.result.Unchecked, Unchecked{at, strings.ReplaceAll(err.Error(), "\n", " "), errors.Is(err, fs.ErrPermission) && os.Geteuid() > 0})
 }
 
 // state asks the product.
@@ -261,8 +262,11 @@ func (c *check) state(ctx context.Context) error {
 		return nil
 	}
 	all, err := c.o.State(ctx, c.product.config)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
-		return fmt.Errorf("looking at what is in force: %w", err)
+		c.unchecked(path.Join(stateFolder, c.result.Name), fmt.Errorf("what is in force is not known: %w", err))
 	}
 	for _, d := range all {
 		if slices.ContainsFunc(c.found, func(f finding) bool { return f.rule == d.Rule && f.where == d.Where }) {
