@@ -152,8 +152,10 @@ func TestDEBFolders(t *testing.T) {
 	h.do(os.Chmod(h.at("/usr/lib/tool/x"), 0o644))
 	dir := func(p string) packaging.Entry { return packaging.Entry{Path: p, Mode: os.ModeDir | 0o755} }
 	p := &packaging.Package{Name: "tool", Version: "1", Layout: packaging.Layout{
-		dir("/lib"), dir("/lib/tool"), {Path: "/lib/tool/x", Mode: 0o644, Size: 1, SHA256: sha256.Sum256([]byte("x"))},
-		dir("/usr/share/doc/tool"), {Path: "/usr/share/doc/tool/copyright", Mode: 0o644, SHA256: sha256.Sum256(nil)}, // left out in an image
+		dir("/lib"), dir("/lib/tool"),
+		{Path: "/lib/tool/x", Mode: 0o644, Size: 1, SHA256: sha256.Sum256([]byte("x"))},
+		dir("/usr/share/doc/tool"),
+		{Path: "/usr/share/doc/tool/copyright", Mode: 0o644, SHA256: sha256.Sum256(nil)}, // left out in an image
 	}}
 	host := &installed.Host{Root: h.dir}
 	r, err := host.Verify(t.Context(), "tool", installed.Options{Package: p, Format: "deb"})
