@@ -66,10 +66,8 @@ func (s *simulation) debScript(side *Side, phase packaging.Phase, args ...string
 		e, err = hooks.FromDeb(hooks.Phase(phase), args, *side.Hook, s.was())
 		planned = err == nil
 	}
-	s.step(func() Step {
-		t.Does = s.does(script, t, debEnvironment(side, debNames[phase]), planned, e, side.Hook)
-		return t
-	}())
+	t.Does = s.does(script, t, debEnvironment(side, debNames[phase]), planned, e, side.Hook)
+	s.step(t)
 }
 
 // debEnvironment is what dpkg(1) sets for maintainer scripts.

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,15 +25,15 @@ type product struct {
 // Actions for a rollback are left out, and those of a commit stand where they run,
 // after InstallFinalize.
 func (s *simulation) msi() {
-	switch {
-	case s.action == Remove || s.action == Purge:
+	switch s.action {
+	case Remove, Purge:
 		p := s.product(s.Old, false)
 		if s.action == Purge {
 			p.value["REMOVEDATA"] = "1"
 		}
 		s.r.Steps = s.sequence(p)
 		return
-	case s.action == Install:
+	case Install:
 		p := s.product(s.New, true)
 		s.r.Steps = s.sequence(p)
 		s.r.Refused = p.refused
@@ -90,16 +91,12 @@ func (p *product) set(name, value string) {
 // administrator, without properties on the command line.
 func (s *simulation) product(side *Side, comes bool) *product {
 	p := &product{side: side, x: side.Installer, comes: comes, value: map[string]string{}, unknown: map[string]bool{}}
-	for k, v := range p.x.Properties {
-		p.value[k] = v
-	}
-	for k, v := range map[string]string{
+	maps.Copy(p.value, p.x.Properties)
+	maps.Copy(p.value, map[string]string{
 		// SDK, "Property Reference": of every Windows from 10 on
 		"VersionNT": "603", "VersionNT64": "603", "WindowsBuild": "9600", "Msix64": "6", "Intel": "6",
 		"Privileged": "1", "AdminUser": "1", "UILevel": "2", "VersionMsi": "5.00", "ProductState": "-1", "TerminalServer": "",
-	} {
-		p.value[k] = v
-	}
+	})
 	if !comes {
 		p.value["Installed"], p.value["REMOVE"], p.value["ProductState"] = "00:00:00", "ALL", "5"
 	}
@@ -207,7 +204,7 @@ func (p *product) formatted(text string) string {
 			return b.String()
 		}
 		switch v, has := p.value[name]; {
-		case has || !p.unknown[name] && name == strings.ToUpper(name) && !isFolder(p, name):
+		case has || !p.unknown[name] && name == strings.ToUpper(name) && !isFolder(name):
 			b.WriteString(v)
 		default:
 			b.WriteString("[" + name + "]")
@@ -217,7 +214,7 @@ func (p *product) formatted(text string) string {
 }
 
 // isFolder reports whether a property is one of a folder, which CostFinalize sets.
-func isFolder(p *product, name string) bool {
+func isFolder(name string) bool {
 	return strings.HasSuffix(name, "FOLDER") || strings.HasSuffix(name, "DIR")
 }
 

@@ -181,8 +181,8 @@ func (s *simulation) versions() {
 	if a.Arch == b.Arch || s.Format == "msi" {
 		return
 	}
-	any := func(arch string) bool { return arch == "noarch" || arch == "all" }
-	if any(a.Arch) || any(b.Arch) {
+	every := func(arch string) bool { return arch == "noarch" || arch == "all" }
+	if every(a.Arch) || every(b.Arch) {
 		s.note("architecture", "", "the architecture goes from %s to %s", a.Arch, b.Arch)
 		return
 	}

@@ -310,7 +310,7 @@ func installer(version, code string, remove int) *Installer {
 		Components: []Component{{Key: "c", ID: "{C}"}},
 		Files:      []InstallerFile{{Path: "/Program Files/X/x.exe", Component: "c", Version: version}},
 	}
-	for _, a := range []InstallAction{
+	x.Sequence = []InstallAction{
 		{Number: 25, Name: "FindRelatedProducts"},
 		{Number: 100, Name: "LaunchConditions"},
 		{Number: 1500, Name: "InstallInitialize"},
@@ -323,8 +323,6 @@ func installer(version, code string, remove int) *Installer {
 		{Number: 5000, Name: "Done", Does: "commits", Commit: true},
 		{Number: 5900, Name: "StartServices"},
 		{Number: 6600, Name: "InstallFinalize"},
-	} {
-		x.Sequence = append(x.Sequence, a)
 	}
 	slices.SortFunc(x.Sequence, func(a, b InstallAction) int { return cmp.Compare(a.Number, b.Number) })
 	return x

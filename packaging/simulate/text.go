@@ -205,7 +205,7 @@ func textEffects(b *strings.Builder, indent string, effects []Effect) {
 // line is the step in one line: "new %post 2".
 func (t *Step) line() string {
 	words := []string{t.Name}
-	if t.Kind != "action" && t.Of != "" && !(t.Kind == "config") {
+	if t.Kind != "action" && t.Of != "" && t.Kind != "config" {
 		words = []string{t.Of, t.Name}
 	}
 	if t.Kind == "files" && t.Name == "unpack" {

@@ -161,7 +161,7 @@ func trim(v word, op syntax.ParExpOperator, pattern string, asWritten word) word
 		return asWritten
 	}
 	prefix := op == syntax.RemSmallPrefix || op == syntax.RemLargePrefix
-	i := -1
+	var i int
 	switch {
 	case prefix && !strings.HasPrefix(pattern, "*"):
 		return known(strings.TrimPrefix(v.text, text))
