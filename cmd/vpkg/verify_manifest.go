@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -34,8 +35,9 @@ type meant struct {
 	meantOptions
 	cache   string
 	cleanup func() error
-	sources []*source
 	single  *manifest.Manifest // nil for an nfpm.yaml
+
+	mu sync.Mutex // one package is resolved at a time: programs are compiled into the cache
 }
 
 // open gives nil without a manifest.
@@ -58,13 +60,7 @@ func (o *meantOptions) open() (*meant, error) {
 	return m, err
 }
 
-func (m *meant) close() error {
-	var errs []error
-	for _, s := range m.sources {
-		errs = append(errs, s.close())
-	}
-	return errors.Join(append(errs, m.cleanup())...)
-}
+func (m *meant) close() error { return m.cleanup() }
 
 // target is the system that a package is for.
 func (m *meant) target(format string, p *packaging.Package) (manifest.Target, error) {
@@ -110,6 +106,8 @@ func (m *meant) compare(ctx context.Context, format string, p *packaging.Package
 			found = append(found, f)
 		}
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	src, err := o.source(m.cache, nil)
 	if err != nil {
 		return nil, err
