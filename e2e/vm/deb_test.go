@@ -22,6 +22,7 @@ func TestDEB(t *testing.T) {
 	vm.Shutdown(t)
 	boot(t, vm)
 	check()
+	checkVerified(t, vm)
 	vm.Run(t, "dpkg", "--purge", "illumio-ven").OK(t)
 	checkGivenBack(t, vm, before)
 	if left := vm.Sh(t, "ls -d "+program+" "+data+" "+stateDir+" 2>/dev/null; getent passwd ilo-ven; getent group ilo-ven"); left.Stdout != "" {
