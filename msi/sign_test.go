@@ -257,7 +257,7 @@ func TestSignStorages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := error(sign.ErrUnsigned)
+		want := sign.ErrUnsigned
 		if f.Signer != nil {
 			want = errors.ErrUnsupported
 		}

@@ -14,7 +14,7 @@ import (
 	"syscall"
 )
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() { os.Exit(run(os.Args[1:])) } //nolint:forbidigo // it is a command
 
 func run(args []string) int {
 	const failed = 125 // as env(1) has it
@@ -24,7 +24,7 @@ func run(args []string) int {
 	}
 	runtime.LockOSThread() // the program gets its signal when this thread ends
 	syscall.CloseOnExec(3)
-	cmd := exec.Command(args[0], args[1:]...)
+	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec // to run what it is told to is what it is for
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
