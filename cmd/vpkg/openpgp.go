@@ -97,7 +97,7 @@ func (v *verification) openPGP(all []openPGPSignature, checked bool) {
 			s.Status = notChecked
 		case s.OpenPGPSignature.Status == sign.Bad:
 			text := fmt.Sprintf("signature of %s: %s", s.What, s.Reason)
-			v.find("signature", "", text)
+			v.find("signature", text)
 		}
 	}
 	v.Signatures = all

@@ -35,8 +35,9 @@ type verification struct {
 	used     []int // how often each exception of the policy passed over a finding
 }
 
-func (v *verification) find(rule, where, text string) {
-	v.Findings = append(v.Findings, verify.NewFinding(rule, where, text))
+// find notes a finding about the package as a whole.
+func (v *verification) find(rule, text string) {
+	v.Findings = append(v.Findings, verify.NewFinding(rule, "", text))
 }
 
 // isDamage reports whether an error of reading a package is about its content: other
@@ -96,7 +97,7 @@ func (v *verifier) contents(ctx context.Context, x *verification, f *packageFile
 			return nil, fmt.Errorf("reading %s: %w", f.Name(), err)
 		}
 		x.Digests = "bad"
-		x.find("damaged", "", err.Error())
+		x.find("damaged", err.Error())
 		return nil, nil
 	}
 	var r io.ReaderAt = f
@@ -189,10 +190,10 @@ func (v *verifier) signed(ctx context.Context, x *verification, f *packageFile) 
 		return fmt.Errorf("checking %s: %w", f.Name(), err)
 	case x.Digests == "good":
 		x.Signature = string(sign.Bad)
-		x.find("signature", "", err.Error())
+		x.find("signature", err.Error())
 	}
 	if x.Signature == string(sign.Unsigned) {
-		x.find("unsigned", "", "it has no signature")
+		x.find("unsigned", "it has no signature")
 	}
 	return nil
 }
@@ -207,12 +208,12 @@ func (v *verifier) authenticode(ctx context.Context, x *verification, f *package
 	case errors.Is(err, sign.ErrUnsigned):
 		x.Signature = string(sign.Unsigned)
 		x.unsigned = v.roots != nil
-		x.find("unsigned", "", "it has no signature")
+		x.find("unsigned", "it has no signature")
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
 		x.Signature = string(sign.Bad)
-		x.find("signature", "", err.Error())
+		x.find("signature", err.Error())
 	default:
 		x.Signature, x.Signer = string(sign.Good), s.Signer.Subject.String()
 	}

@@ -98,7 +98,7 @@ func TestDamage(t *testing.T) {
 		},
 		{
 			name: "none.deb", format: deb.Format{}, arch: "amd64", codec: "none", place: []string{"at byte", "offset", "/usr/share/small/file"},
-			digested: func(t *testing.T, b []byte) []region {
+			digested: func(_ *testing.T, b []byte) []region {
 				start := bytes.Index(b, packagingtest.Noise(1, 20_000))
 				return []region{{start, start + 20_000}} // md5sums are of the files' content
 			},

@@ -35,7 +35,7 @@ func checkWorldWritable(c *checker) {
 		}
 	}
 	c.eachChmod(func(s *scriptlet, st *step, m string, files []string) {
-		if othersWrite.MatchString(m) && !(len(m) == 4 && m[0] == '1') && !slices.Contains(files, "/dev/null") {
+		if othersWrite.MatchString(m) && (len(m) != 4 || m[0] != '1') && !slices.Contains(files, "/dev/null") {
 			c.find(s.at(st.line), "everybody can write to what it changes: %s", st.shown())
 		}
 	})

@@ -201,8 +201,8 @@ func (c *checker) every(s *scriptlet, systemd status, f func(st *step)) {
 func (s *scriptlet) at(line uint) string { return s.name + ":" + strconv.FormatUint(uint64(line), 10) }
 
 // shown is a command for a message, what is not known of it as …, on one line.
-func (st *step) shown() string {
-	t := strings.Join(strings.Fields(strings.ReplaceAll(strings.Join(st.words, " "), unknown, "…")), " ")
+func (s *step) shown() string {
+	t := strings.Join(strings.Fields(strings.ReplaceAll(strings.Join(s.words, " "), unknown, "…")), " ")
 	if len(t) > 80 {
 		t = strings.ToValidUTF8(t[:80], "") + "…"
 	}
@@ -536,7 +536,7 @@ func checkLeftStopped(c *checker) {
 		return
 	}
 	for _, s := range c.scripts {
-		if s.phase != packaging.PreRemove && !(c.Format == "deb" && s.phase == packaging.PostRemove) {
+		if s.phase != packaging.PreRemove && (c.Format != "deb" || s.phase != packaging.PostRemove) {
 			continue
 		}
 		look(s, "upgrade", func(action string, names []string, st *step) {

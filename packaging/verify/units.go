@@ -22,9 +22,6 @@ type unit struct {
 	dynamic bool // systemd makes the user when the unit starts
 }
 
-// name is the unit's: "agent.service".
-func (u *unit) name() string { return path.Base(u.path) }
-
 // readUnits reads unit files: systemd.syntax(7).
 func readUnits(files map[string][]byte) []unit {
 	var units []unit
