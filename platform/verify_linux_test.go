@@ -158,7 +158,7 @@ func TestDeviations(t *testing.T) {
 		{"not set up", remove(stateOf + "installed.json"), "unfinished " + stateOf + "installed.json"},
 		{"another version set up", write(stateOf+"installed.json", `{"format":1,"version":"1.0-1"}`), "unfinished " + stateOf + "installed.json"},
 		{"a target's label in the version", write(stateOf+"installed.json", `{"format":1,"version":"2.0-1.debian13"}`), ""},
-		{"no systemd, and not started", func(s *hookstest.System, c *hooks.Config) {
+		{"no systemd, and not started", func(s *hookstest.System, _ *hooks.Config) {
 			delete(s.Files, "/run/systemd/system")
 			delete(s.Files, stateOf+"platform.json")
 			s.Units = nil
