@@ -135,7 +135,7 @@ func (l *Library) importBundle(ctx context.Context, r io.Reader) ([]Imported, er
 			return done, err
 		}
 		h, err := tr.Next()
-		if err == io.EOF { //nolint:errorlint // Next returns io.EOF itself
+		if err == io.EOF {
 			break
 		}
 		if err != nil {

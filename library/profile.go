@@ -152,7 +152,7 @@ func ParseProfile(p Profile, b []byte) (Profile, error) {
 	if err := d.Decode(&p); err != nil {
 		return was, fmt.Errorf("pairing profile: %w: %w", ErrInvalid, err)
 	}
-	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // Token returns io.EOF itself
+	if _, err := d.Token(); err != io.EOF {
 		return was, fmt.Errorf("pairing profile: %w: there is more than one JSON object", ErrInvalid)
 	}
 	p.keep(was)

@@ -50,7 +50,8 @@ func Open(ctx context.Context, name string) (*DB, error) {
 }
 
 func open(ctx context.Context, name string) (_ *DB, err error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600) // SQLite gives its log the same mode
+	// SQLite gives its log the same mode.
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the name is the administrator's
 	if err != nil {
 		return nil, err
 	}

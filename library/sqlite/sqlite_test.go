@@ -147,7 +147,7 @@ func killLibrary(db *DB, dir string) *library.Library {
 // ever, and tells what was acknowledged.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(killDir); dir != "" {
-		if err := importAndActivate(dir, os.Getenv(killCode)); err != nil {
+		if err := importAndActivate(os.Stdout, dir, os.Getenv(killCode)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1) //nolint:forbidigo // it is a program's main
 		}
@@ -155,14 +155,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run()) //nolint:forbidigo // it is a program's main
 }
 
-func importAndActivate(dir, code string) error {
+func importAndActivate(w io.Writer, dir, code string) error {
 	ctx := context.Background()
 	db, err := Open(ctx, filepath.Join(dir, "x.db"))
 	if err != nil {
 		return err
 	}
 	l := killLibrary(db, dir)
-	fmt.Println("open")
+	fmt.Fprintln(w, "open")
 	for i := 0; ; i++ {
 		name := filepath.Join(dir, fmt.Sprintf("agent-%d.%d.rpm", os.Getpid(), i))
 		body := fmt.Sprintf("%d.%d\n%s", os.Getpid(), i, strings.Repeat("x", 300_000))
@@ -173,12 +173,12 @@ func importAndActivate(dir, code string) error {
 		if err != nil || done[0].Err != nil {
 			return errors.Join(err, done[0].Err)
 		}
-		fmt.Println("import", filepath.Base(name))
-		w, _, err := l.Activate(ctx, library.Activation{Code: code, Request: filepath.Base(name), Hostname: "h", OS: "o", Version: "1"})
+		fmt.Fprintln(w, "import", filepath.Base(name))
+		paired, _, err := l.Activate(ctx, library.Activation{Code: code, Request: filepath.Base(name), Hostname: "h", OS: "o", Version: "1"})
 		if err != nil {
 			return err
 		}
-		fmt.Println("activate", w.UUID)
+		fmt.Fprintln(w, "activate", paired.UUID)
 	}
 }
 
