@@ -37,8 +37,12 @@ func (v *verification) print(w io.Writer, verbose bool) {
 	}
 }
 
-// maxShown is how many findings of a rule are printed; JSON has all.
-const maxShown = 10
+// How many findings of a rule are printed. JSON has all, and verbose more of a
+// linter's, which are of little weight and many.
+const (
+	maxShown       = 10
+	maxLinterShown = 1
+)
 
 // printFindings writes findings that are sorted, what to do after those of a rule, and
 // a line that counts them. Information is left out unless verbose.
@@ -59,8 +63,12 @@ func printFindings(w io.Writer, findings []verify.Finding, verbose bool) {
 		if f.Severity == verify.Info && !verbose {
 			continue
 		}
+		shown := maxShown
+		if strings.Contains(f.Rule, ":") && !verbose {
+			shown = maxLinterShown
+		}
 		for k, g := range group {
-			if k == maxShown && len(group) > maxShown+1 {
+			if k == shown && len(group) > shown+1 {
 				fmt.Fprintf(w, "  %s %s: and %d more, which --json lists\n", f.Rule, f.Severity, len(group)-k)
 				break
 			}
