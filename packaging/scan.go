@@ -116,8 +116,8 @@ type place struct {
 	path string // in the layout; "" for that of the root
 	root *os.Root
 
-	mu   sync.Mutex
-	real map[string]resolved // of folders by their name in the layout, below the place
+	mu     sync.Mutex
+	actual map[string]resolved // of folders by their name in the layout, below the place
 }
 
 // resolved is a folder's name without links, below its place.
@@ -142,7 +142,7 @@ func (s *Scan) open() (*reading, error) {
 	add := func(p, dir string) error {
 		root, err := os.OpenRoot(dir)
 		if err == nil {
-			r.places = append(r.places, &place{path: p, root: root, real: map[string]resolved{".": {name: "."}}})
+			r.places = append(r.places, &place{path: p, root: root, actual: map[string]resolved{".": {name: "."}}})
 		}
 		return err
 	}
@@ -245,12 +245,12 @@ func (w *worker) enter(dir string) error {
 	w.leave()
 	w.dir = dir
 	p, name := w.place(dir)
-	real, err := p.resolve(name)
+	actual, err := p.resolve(name)
 	if err == nil {
-		w.host = path.Join(p.root.Name(), real)
+		w.host = path.Join(p.root.Name(), actual)
 		w.root = p.root
-		if real != "." {
-			w.root, err = p.root.OpenRoot(real)
+		if actual != "." {
+			w.root, err = p.root.OpenRoot(actual)
 			w.owned = err == nil
 		}
 	}
@@ -279,7 +279,7 @@ func (p *place) resolve(name string) (string, error) {
 }
 
 func (p *place) follow(name string) (string, error) {
-	if r, ok := p.real[name]; ok {
+	if r, ok := p.actual[name]; ok {
 		return r.name, r.err
 	}
 	at, err := p.follow(path.Dir(name))
@@ -317,7 +317,7 @@ func (p *place) follow(name string) (string, error) {
 			}
 		}
 	}
-	p.real[name] = resolved{at, err}
+	p.actual[name] = resolved{at, err}
 	return at, err
 }
 
@@ -431,7 +431,7 @@ func (w *worker) digest(ctx context.Context, want *Entry, f *found) (again bool)
 		if w.Hashed != nil && k > 0 {
 			w.Hashed(k)
 		}
-		if err == io.EOF { //nolint:errorlint // Read returns io.EOF itself
+		if err == io.EOF {
 			break
 		}
 		if err != nil {
@@ -496,10 +496,10 @@ func (r *reading) index(p string) (int, bool) {
 // extra gives what is in a folder and is not wanted.
 func (r *reading) extra(ctx context.Context, folder string) []Entry {
 	at, name := r.place(folder)
-	real, err := at.resolve(name)
+	actual, err := at.resolve(name)
 	if err == nil {
 		var found []Entry
-		found, err = r.walk(ctx, at, real, folder)
+		found, err = r.walk(ctx, at, actual, folder)
 		if err == nil {
 			return found
 		}
@@ -510,10 +510,10 @@ func (r *reading) extra(ctx context.Context, folder string) []Entry {
 	return nil
 }
 
-// walk goes through a folder, real below its place, and those in it that are wanted.
+// walk goes through a folder, actual below its place, and those in it that are wanted.
 // An error of one of these is noted, and the others gone through.
-func (r *reading) walk(ctx context.Context, at *place, real, folder string) ([]Entry, error) {
-	d, err := at.root.OpenFile(real, os.O_RDONLY|openFlags, 0)
+func (r *reading) walk(ctx context.Context, at *place, actual, folder string) ([]Entry, error) {
+	d, err := at.root.OpenFile(actual, os.O_RDONLY|openFlags, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -522,7 +522,7 @@ func (r *reading) walk(ctx context.Context, at *place, real, folder string) ([]E
 	for ctx.Err() == nil && r.extras <= maxExtra {
 		names, err := d.Readdirnames(1024)
 		for _, name := range names {
-			below := path.Join(real, name)
+			below := path.Join(actual, name)
 			p := path.Join(folder, name)
 			if !r.isWanted(p) {
 				if e, there := r.stranger(at, below, p); there {
@@ -539,7 +539,7 @@ func (r *reading) walk(ctx context.Context, at *place, real, folder string) ([]E
 			}
 			all = append(all, more...)
 		}
-		if err == io.EOF { //nolint:errorlint // Readdirnames returns io.EOF itself
+		if err == io.EOF {
 			break
 		}
 		if err != nil {
@@ -550,20 +550,20 @@ func (r *reading) walk(ctx context.Context, at *place, real, folder string) ([]E
 }
 
 // stranger reads an entry that nobody wants.
-func (r *reading) stranger(at *place, real, p string) (Entry, bool) {
+func (r *reading) stranger(at *place, actual, p string) (Entry, bool) {
 	if r.extras++; r.extras > maxExtra {
 		if r.extras == maxExtra+1 {
 			r.errs = append(r.errs, &ScanError{path.Dir(p), fmt.Errorf("there are more than %d entries that do not belong there", maxExtra)})
 		}
 		return Entry{}, false
 	}
-	fi, err := at.root.Lstat(real)
+	fi, err := at.root.Lstat(actual)
 	if err != nil {
 		return Entry{}, false // it has just gone
 	}
 	e := r.entry(fi, &Entry{Path: p})
 	if fi.Mode()&fs.ModeSymlink != 0 {
-		e.Target, _ = at.root.Readlink(real) // it may have just gone
+		e.Target, _ = at.root.Readlink(actual) // it may have just gone
 	}
 	return e, true
 }
@@ -626,17 +626,17 @@ func (s *Scan) Names(folder string) ([]string, error) {
 		return nil, &fs.PathError{Op: "read", Path: folder, Err: plain(err)}
 	}
 	at, name := r.place(folder)
-	real, err := at.resolve(name)
+	actual, err := at.resolve(name)
 	if err != nil {
 		return fail(err)
 	}
-	d, err := at.root.OpenFile(real, os.O_RDONLY|openFlags, 0)
+	d, err := at.root.OpenFile(actual, os.O_RDONLY|openFlags, 0)
 	if err != nil {
 		return fail(err)
 	}
 	defer d.Close()
 	names, err := d.Readdirnames(maxExtra)
-	if err != nil && err != io.EOF { //nolint:errorlint // Readdirnames returns io.EOF itself
+	if err != nil && !errors.Is(err, io.EOF) {
 		return fail(err)
 	}
 	slices.Sort(names)

@@ -73,7 +73,7 @@ func (h *Host) run(ctx context.Context, argv ...string) (string, error) {
 		return h.Run(ctx, argv...)
 	}
 	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // names are checked, see checkName
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -116,7 +116,6 @@ type product struct {
 	config  hooks.Config // zero where it cannot be read
 	record  packaging.Layout
 	digest  packaging.Digest // of the record's text
-	mode    fs.FileMode      // of the record
 	problem error            // why there is no config
 }
 

@@ -54,10 +54,10 @@ func (h *Host) Snapshot(ctx context.Context, p *packaging.Package, format string
 	snap := &Snapshot{Package: &copied, Differ: map[string]bool{}, Miss: map[string]bool{}}
 	for i := range p.Layout {
 		e := &p.Layout[i]
-		switch t := x.treatment(e); {
-		case t == verify.MayDiffer:
+		switch x.treatment(e) {
+		case verify.MayDiffer:
 			snap.Differ[e.Path] = true
-		case t == verify.Ignore:
+		case verify.Ignore:
 			snap.Differ[e.Path], snap.Miss[e.Path] = true, true
 		}
 		if isDoc(e) || e.Config == packaging.ConfigMissingOK {

@@ -27,7 +27,7 @@ func TempDir(t testing.TB) string {
 			return err
 		})
 		for _, p := range slices.Backward(all) {
-			os.Remove(p) //nolint:errcheck // as above
+			os.Remove(p)
 		}
 	})
 	return dir
