@@ -1,9 +1,9 @@
 package packaging_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,8 +15,8 @@ import (
 	"github.com/vpkg/vpkg/packaging/packagingtest"
 )
 
-// fake is the smallest format there can be: a SHA-256 sum and JSON. The hooks
-// let a test break it.
+// fake is the smallest format there can be: the package and the bodies in JSON, each
+// after its length and SHA-256 sum. The hooks let a test break it.
 type fake struct {
 	wrote  func(packaging.Written) packaging.Written
 	read   func(*packaging.Package) // spoils what Read gives
@@ -24,10 +24,35 @@ type fake struct {
 	depths *[]packaging.Depth       // records the depths that were asked for
 }
 
-type fakeFile struct {
+type fakeHeader struct {
 	Package packaging.Package
 	Times   []time.Time
-	Bodies  [][]byte
+}
+
+// appendPart appends a length of 8 bytes, a sum of 32 and what they are of.
+func appendPart(b, part []byte) []byte {
+	sum := sha256.Sum256(part)
+	return append(append(binary.BigEndian.AppendUint64(b, uint64(len(part))), sum[:]...), part...)
+}
+
+// readPart gives the part at an offset, and where the next begins.
+func readPart(r io.ReaderAt, at, size int64) (part []byte, end int64, err error) {
+	head := make([]byte, 40)
+	if _, err := r.ReadAt(head, at); err != nil {
+		return nil, 0, err
+	}
+	n := binary.BigEndian.Uint64(head)
+	if at += 40; n > uint64(size-at) {
+		return nil, 0, io.ErrUnexpectedEOF
+	}
+	part = make([]byte, n)
+	if k, err := r.ReadAt(part, at); k < len(part) {
+		return nil, 0, err
+	}
+	if sha256.Sum256(part) != [32]byte(head[8:]) {
+		return nil, 0, errors.New("digest differs")
+	}
+	return part, at + int64(n), nil
 }
 
 var errFake = errors.New("no space left on device")
@@ -45,7 +70,7 @@ func (f fake) Write(ctx context.Context, w io.Writer, p *packaging.Package) (pac
 	if err := errors.Join(packaging.Validate(p), ctx.Err()); err != nil {
 		return packaging.Written{}, err
 	}
-	file := fakeFile{Package: *p}
+	file, bodies := fakeHeader{Package: *p}, [][]byte{}
 	file.Package.Layout = append(packaging.Layout(nil), p.Layout...)
 	for i := range p.Layout {
 		e := &file.Package.Layout[i]
@@ -61,14 +86,17 @@ func (f fake) Write(ctx context.Context, w io.Writer, p *packaging.Package) (pac
 				return packaging.Written{}, fmt.Errorf("%s: changed while it was read: %w", e.Path, err)
 			}
 		}
-		file.Bodies, file.Times = append(file.Bodies, body), append(file.Times, e.ModTime)
+		bodies, file.Times = append(bodies, body), append(file.Times, e.ModTime)
 	}
-	b, err := json.Marshal(file)
+	header, err := json.Marshal(file)
 	if err != nil {
 		return packaging.Written{}, err
 	}
-	sum := sha256.Sum256(b)
-	b = append(sum[:], b...)
+	payload, err := json.Marshal(bodies)
+	if err != nil {
+		return packaging.Written{}, err
+	}
+	b := appendPart(appendPart(nil, header), payload)
 	if f.failAt > 0 {
 		_, _ = w.Write(b[:f.failAt])
 		return packaging.Written{}, errFake
@@ -85,15 +113,20 @@ func (f fake) Read(ctx context.Context, r io.ReaderAt, size int64, d packaging.D
 	if f.depths != nil {
 		*f.depths = append(*f.depths, d)
 	}
-	b, err := io.ReadAll(io.NewSectionReader(r, 0, size))
+	header, end, err := readPart(r, 0, size)
 	if err := errors.Join(err, ctx.Err()); err != nil {
 		return nil, err
 	}
-	if int64(len(b)) < size || size < 32 || sha256.Sum256(b[32:]) != [32]byte(b[:32]) {
-		return nil, errors.New("digest differs")
+	if d == packaging.Payload {
+		switch _, end, err := readPart(r, end, size); {
+		case err != nil:
+			return nil, err
+		case end != size:
+			return nil, fmt.Errorf("%d bytes, want %d", size, end)
+		}
 	}
-	var file fakeFile
-	if err := json.NewDecoder(bytes.NewReader(b[32:])).Decode(&file); err != nil {
+	var file fakeHeader
+	if err := json.Unmarshal(header, &file); err != nil {
 		return nil, err
 	}
 	p := &file.Package
