@@ -181,9 +181,13 @@ func (o *buildOptions) targets(src *source) ([]manifest.Target, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	named := !slices.ContainsFunc(o.os, func(s string) bool { return strings.Contains(s, "all") })
-	targets = slices.DeleteFunc(targets, func(t manifest.Target) bool { return t.Format == "msi" && !src.windows && !named })
-	if o.sign.given() && !slices.ContainsFunc(targets, func(t manifest.Target) bool { return t.Format == "msi" }) {
+	isMSI := func(t manifest.Target) bool { return t.Format == "msi" }
+	named := slices.ContainsFunc(o.os, func(s string) bool { // and not only among all
+		each, err := manifest.Select([]string{s}, src.arch)
+		return s != "all" && err == nil && slices.ContainsFunc(each, isMSI)
+	})
+	targets = slices.DeleteFunc(targets, func(t manifest.Target) bool { return isMSI(t) && !src.windows && !named })
+	if o.sign.given() && !slices.ContainsFunc(targets, isMSI) {
 		return nil, usageError{errors.New("--sign-key and --sign-command are for Windows packages, and none is built")}
 	}
 	return targets, nil

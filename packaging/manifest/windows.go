@@ -19,7 +19,7 @@ import (
 
 // ErrNoWindows is returned for a Windows target of a manifest that says nothing
 // about Windows.
-var ErrNoWindows = errors.New("the manifest has no windows")
+var ErrNoWindows = errors.New("the manifest has no windows section")
 
 // dataAccess is the access list of a data folder, which the hook gives it too: the
 // system and administrators, and nobody who can use the folder above it.
