@@ -37,8 +37,8 @@ type verifyOptions struct {
 func verifyCommand() *cobra.Command {
 	var o verifyOptions
 	cmd := &cobra.Command{
-		Use:   "verify PKG...",
-		Short: "Check packages for damage and mistakes",
+		Use:   "verify PKG... | --installed [NAME...]",
+		Short: "Check packages and installed hosts for damage and mistakes",
 		Long: `Check packages: every digest that they carry, their signatures, and the mistakes that
 docs/verify.md lists, of an MSI also the rules of Windows Installer that can be
 checked without Windows. Each finding names its rule, which --explain explains.
@@ -55,6 +55,10 @@ rpmlint, lintian and shellcheck are run where they are installed, and their find
 are listed under their own names. They unpack the package: see docs/verify.md before
 you let them see one that you do not trust.
 
+With --installed it is this host, or the one whose files are below --root, that is
+checked against what packages laid down and set up; docs/installed.md says how. One
+that is as it is to be gets no line.
+
 The exit status is 1 if a package is damaged or has an error, and with --strict
 also if it has a warning; with --keys, for an RPM or a DEB, also if it does not have a
 good signature, and with --roots if an MSI does not. It is 2 if the command was used
@@ -62,7 +66,9 @@ wrongly, or a package or the policy cannot be read.`,
 		Example: `  vpkg verify --keys release.asc dist/*.rpm dist/*.deb
   vpkg verify --roots ca.pem --strict other.msi
   vpkg verify --manifest vpkg.yaml dist/agent-1.4.0-7.el9.x86_64.rpm
-  vpkg verify --explain script-deletes-data`,
+  vpkg verify --explain script-deletes-data
+  vpkg verify --installed illumio-ven --verbose
+  vpkg verify --installed --root /mnt`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case o.installed.on:
