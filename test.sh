@@ -130,7 +130,7 @@ unit() {
 	# The scripts of cmd/vpkg build and read whole packages, with the race detector in five
 	# times the time; what runs at once there has tests in its own package.
 	# shellcheck disable=SC2046,SC2086 # lists of words
-	go test $race -timeout 12m $(go list ./... | grep -v -e '/cmd/vpkg$' -e '/internal/testbed$' -e '/e2e$' -e '/e2e/vm$' -e '/e2e/wine$')
+	go test $race -timeout 14m $(go list ./... | grep -v -e '/cmd/vpkg$' -e '/internal/testbed$' -e '/e2e$' -e '/e2e/vm$' -e '/e2e/wine$')
 	code=$?
 	go test -timeout 6m ./cmd/vpkg || code=1
 	return $code
@@ -279,11 +279,11 @@ started=$(date +%s)
 budget() {
 	case $1 in
 	install_packages) echo 5 ;;
-	checks) echo 6 ;;
+	checks) echo 12 ;;
 	lint) echo 10 ;;
 	shell) echo 1 ;;
-	unit) echo 15 ;;
-	fuzz) echo 6 ;;
+	unit) echo 20 ;;
+	fuzz) echo 5 ;;
 	release) echo 12 ;;
 	install) echo 28 ;;
 	vm) echo 19 ;;
