@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vpkg/vpkg/packaging"
+	"github.com/vpkg/vpkg/packaging/shell"
 	"github.com/vpkg/vpkg/packaging/verify"
 )
 
@@ -143,7 +144,7 @@ func linterFinding(linter, name string, severity verify.Severity, text string) v
 func shellcheck(ctx context.Context, format string, p *packaging.Package) ([]verify.Finding, error) {
 	var found []verify.Finding
 	for _, s := range p.Scripts {
-		dialect, _ := verify.Shell(s)
+		dialect, _ := shell.Dialect(shell.Argv(s))
 		if dialect == "" || s.Body == "" {
 			continue
 		}

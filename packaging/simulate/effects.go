@@ -7,7 +7,7 @@ import (
 
 	"github.com/vpkg/vpkg/hooks"
 	"github.com/vpkg/vpkg/packaging"
-	"github.com/vpkg/vpkg/packaging/simulate/internal/shell"
+	"github.com/vpkg/vpkg/packaging/shell"
 )
 
 // does lists what a script with the step's arguments does: the hook's plan, if it calls the hook, or what can
@@ -16,23 +16,24 @@ func (s *simulation) does(script packaging.Script, t Step, env map[string]string
 	if planned {
 		return planEffects(hooks.Plan(e, *config), config)
 	}
-	interpreter := script.Interpreter
-	if line, _, _ := strings.Cut(script.Body, "\n"); strings.HasPrefix(line, "#!") {
-		interpreter = strings.Fields(line[2:])
+	argv := shell.Argv(script)
+	dialect, errexit := shell.Dialect(argv)
+	if dialect == "" {
+		return []Effect{{Verb: "do", Text: "a script for " + argv[0] + ", which is not looked into", Maybe: true}}
 	}
-	if len(interpreter) > 0 && !slices.Contains([]string{"sh", "bash", "dash", "ksh"}, path.Base(interpreter[0])) {
-		return []Effect{{Verb: "do", Text: "a script for " + interpreter[0] + ", which is not looked into", Maybe: true}}
-	}
-	call := shell.Call{Name: t.Name, Args: t.Args, Env: env, Exists: s.exists(t)}
+	call := shell.Call{Name: t.Name, Args: t.Args, Env: env, Errexit: errexit, Exists: s.exists(t)}
 	if t.Kind == "script" && slices.Contains([]string{"preinst", "postinst", "prerm", "postrm"}, t.Name) {
 		call.Name = "/var/lib/dpkg/info/" + env["DPKG_MAINTSCRIPT_PACKAGE"] + "." + t.Name
 	}
-	cmds, whole := call.Run(script.Body)
-	var out []Effect
-	for _, c := range cmds {
-		out = append(out, effects(c)...)
+	trace := &shell.Trace{}
+	if f, err := shell.Parse(script.Body); err == nil {
+		trace = call.Run(f)
 	}
-	if !whole {
+	var out []Effect
+	for i := range trace.Steps {
+		out = append(out, effects(&trace.Steps[i])...)
+	}
+	if !trace.Whole {
 		out = append(out, Effect{Verb: "do", Text: "more, which was not understood", Maybe: true})
 	}
 	return out
@@ -40,21 +41,21 @@ func (s *simulation) does(script packaging.Script, t Step, env map[string]string
 
 // exists says what is known to be on the host when a script runs: systemd, the tools
 // that come with it and the package manager, and the packages' own files.
-func (s *simulation) exists(t Step) func(string) (exists, known bool) {
-	return func(name string) (exists, known bool) {
+func (s *simulation) exists(t Step) func(string) shell.Status {
+	return func(name string) shell.Status {
 		switch name {
 		case "/run/systemd/system", "/usr/lib/systemd/systemd-update-helper", "/bin/systemctl", "/usr/bin/systemctl", "systemctl",
 			"/usr/bin/deb-systemd-helper", "/usr/bin/deb-systemd-invoke", "deb-systemd-helper", "deb-systemd-invoke":
-			return true, true
+			return shell.Succeeds
 		}
 		layout := s.olds
 		if t.Of == "new" && (t.Name == "%post" || t.Name == "%posttrans" || t.Name == "postinst") || t.Of == "old" && s.New != nil && t.Name != "prerm" && t.Name != "%preuntrans" {
 			layout = s.news
 		}
 		if e, ok := layout.Lookup(name); ok && e.HasBody() && t.Name != "%postun" {
-			return true, true
+			return shell.Succeeds
 		}
-		return false, false
+		return shell.Uncertain
 	}
 }
 
@@ -132,13 +133,13 @@ func either(b bool, yes, no string) string {
 
 // effects gives what a command of a script does to services, accounts and files.
 // Others are left out.
-func effects(c shell.Command) []Effect {
-	args := c.Words[1:]
-	text := strings.Join(c.Words, " ")
+func effects(c *shell.Step) []Effect {
+	args := c.Shown[1:]
+	text := strings.Join(c.Shown, " ")
 	one := func(verb, name string) []Effect {
 		return []Effect{{Verb: verb, Name: name, Text: text, Maybe: c.Maybe}}
 	}
-	switch name := path.Base(c.Words[0]); name {
+	switch name := path.Base(c.Shown[0]); name {
 	case "systemctl", "deb-systemd-invoke":
 		return systemctl(args, text, c.Maybe)
 	case "systemd-update-helper":
@@ -167,7 +168,7 @@ func effects(c shell.Command) []Effect {
 		"iptables", "nft", "firewall-cmd", "semodule", "setcap", "chown", "chmod", "mv", "cp", "dd", "reboot", "shutdown", "kill", "pkill", "killall":
 		return one("do", "")
 	default:
-		if dir := path.Dir(c.Words[0]); (dir == "/etc/init.d" || dir == "/etc/rc.d/init.d") && len(args) > 0 {
+		if dir := path.Dir(c.Shown[0]); (dir == "/etc/init.d" || dir == "/etc/rc.d/init.d") && len(args) > 0 {
 			return units(verbOf(args[0]), []string{name}, text, c.Maybe)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/vpkg/vpkg/packaging"
+	"github.com/vpkg/vpkg/packaging/shell"
 )
 
 var (
@@ -69,14 +70,14 @@ func (c *checker) accounts() map[string]bool {
 		if isRemoval(s.phase) {
 			continue
 		}
-		c.every(s, succeeds, func(st *step) {
+		c.every(s, shell.Succeeds, func(st *shell.Step) {
 			early := s.phase == packaging.PreInstall
-			words := st.operands()
+			words := st.Operands()
 			if len(words) == 0 {
 				return
 			}
 			last := words[len(words)-1]
-			switch st.name() {
+			switch st.Name() {
 			case "useradd", "adduser", "newusers":
 				for _, w := range words {
 					add(w, w, early)
@@ -105,9 +106,9 @@ func (c *checker) makesUnknown() bool {
 			found = found || slices.ContainsFunc(makers, func(m string) bool { return strings.Contains(s.body, m) })
 			continue
 		}
-		c.every(s, succeeds, func(st *step) {
-			if slices.Contains(makers, st.name()) {
-				found = found || st.name() == "systemd-sysusers" || slices.ContainsFunc(st.operands(), func(w string) bool { return strings.Contains(w, unknown) })
+		c.every(s, shell.Succeeds, func(st *shell.Step) {
+			if slices.Contains(makers, st.Name()) {
+				found = found || st.Name() == "systemd-sysusers" || slices.ContainsFunc(st.Operands(), func(w string) bool { return strings.Contains(w, shell.Unknown) })
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/vpkg/vpkg/packaging"
+	"github.com/vpkg/vpkg/packaging/shell"
 )
 
 func plural(n int, what string) string {
@@ -34,9 +35,9 @@ func checkWorldWritable(c *checker) {
 			c.find(e.Path, "everybody can change it: mode %s", mode(e))
 		}
 	}
-	c.eachChmod(func(s *scriptlet, st *step, m string, files []string) {
+	c.eachChmod(func(s *scriptlet, st *shell.Step, m string, files []string) {
 		if othersWrite.MatchString(m) && (len(m) != 4 || m[0] != '1') && !slices.Contains(files, "/dev/null") {
-			c.find(s.at(st.line), "everybody can write to what it changes: %s", st.shown())
+			c.find(s.at(st.Line), "everybody can write to what it changes: %s", shown(st))
 		}
 	})
 }
@@ -57,9 +58,9 @@ func checkSetuid(c *checker) {
 		}
 		c.find(e.Path, "%s", text)
 	}
-	c.eachChmod(func(s *scriptlet, st *step, m string, _ []string) {
+	c.eachChmod(func(s *scriptlet, st *shell.Step, m string, _ []string) {
 		if setsID.MatchString(m) {
-			c.find(s.at(st.line), "it sets setuid or setgid behind the package manager's back: %s", st.shown())
+			c.find(s.at(st.Line), "it sets setuid or setgid behind the package manager's back: %s", shown(st))
 		}
 	})
 }
@@ -71,9 +72,9 @@ func checkCaps(c *checker) {
 		}
 	}
 	for _, s := range c.scripts {
-		c.every(s, succeeds, func(st *step) {
-			if st.name() == "setcap" && len(st.words) > 2 && !st.has("r") {
-				c.find(s.at(st.line), "it sets capabilities that the package manager does not know of: %s", st.shown())
+		c.every(s, shell.Succeeds, func(st *shell.Step) {
+			if st.Name() == "setcap" && len(st.Words) > 2 && !st.Has("r") {
+				c.find(s.at(st.Line), "it sets capabilities that the package manager does not know of: %s", shown(st))
 			}
 		})
 	}

@@ -12,6 +12,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/vpkg/vpkg/packaging"
+	"github.com/vpkg/vpkg/packaging/shell"
 )
 
 // A scriptlet is one that is written for a shell.
@@ -22,9 +23,9 @@ type scriptlet struct {
 	file    *syntax.File // nil if it cannot be read
 	err     error
 	errexit bool // its first line has -e
-	traces  map[string]*trace
-	every   map[status][]*step // what checker.every found, by the scene's systemd
-	helped  map[uint]bool      // lines that debhelper wrote
+	traces  map[string]*shell.Trace
+	every   map[shell.Status][]*shell.Step // what checker.every found, by the scene's systemd
+	helped  map[uint]bool                  // lines that debhelper wrote
 }
 
 // names of scriptlets, as their makers call them.
@@ -48,31 +49,7 @@ func ScriptName(format string, p packaging.Phase) string {
 	return string(p)
 }
 
-// Shell gives the dialect of a scriptlet, "sh" or "bash", and whether its first line
-// or its interpreter makes it stop at a failure; an empty dialect if no shell runs it.
-func Shell(s packaging.Script) (dialect string, errexit bool) {
-	argv := s.Interpreter
-	if line, _, _ := strings.Cut(s.Body, "\n"); strings.HasPrefix(line, "#!") && len(argv) == 0 {
-		argv = strings.Fields(line[2:])
-	}
-	if len(argv) == 0 {
-		return "sh", false
-	}
-	switch path.Base(argv[0]) {
-	case "sh", "dash", "ash", "busybox":
-		dialect = "sh"
-	case "bash", "ksh":
-		dialect = "bash"
-	default:
-		return "", false
-	}
-	for _, a := range argv[1:] {
-		errexit = errexit || strings.HasPrefix(a, "-") && strings.Contains(a, "e")
-	}
-	return dialect, errexit
-}
-
-// What of all scriptlets of a package is looked at; see also shell.go.
+// What of all scriptlets of a package is looked at; see also the bounds of packaging/shell.
 const (
 	maxScripts     = 40
 	maxScriptBytes = 256 << 10
@@ -83,11 +60,11 @@ func (c *checker) readScripts() []*scriptlet {
 	var all []*scriptlet
 	left := maxScriptBytes
 	add := func(name string, s packaging.Script) {
-		dialect, errexit := Shell(s)
+		dialect, errexit := shell.Dialect(shell.Argv(s))
 		if dialect == "" || strings.TrimSpace(s.Body) == "" {
 			return
 		}
-		x := &scriptlet{name: name, phase: s.Phase, body: s.Body, errexit: errexit, traces: map[string]*trace{}, every: map[status][]*step{}}
+		x := &scriptlet{name: name, phase: s.Phase, body: s.Body, errexit: errexit, traces: map[string]*shell.Trace{}, every: map[shell.Status][]*shell.Step{}}
 		if left -= len(s.Body); left < 0 || len(all) >= maxScripts {
 			if len(all) < maxScripts+1 {
 				x.err = errors.New("the package has more scriptlets, or larger ones, than are looked at")
@@ -95,7 +72,7 @@ func (c *checker) readScripts() []*scriptlet {
 			}
 			return
 		}
-		x.file, x.err = parseShell(s.Body)
+		x.file, x.err = shell.Parse(s.Body)
 		x.helped = debhelperLines(s.Body)
 		all = append(all, x)
 	}
@@ -140,15 +117,16 @@ var scenes = map[string]map[packaging.Phase]map[string][]string{
 		packaging.PostRemove:  {"remove": {"0"}, "upgrade": {"1"}},
 	},
 	"deb": {
-		packaging.PreInstall:  {"install": {"install"}, "upgrade": {"upgrade", unknown}},
-		packaging.PostInstall: {"install": {"configure", ""}, "upgrade": {"configure", unknown}},
-		packaging.PreRemove:   {"remove": {"remove"}, "upgrade": {"upgrade", unknown}},
-		packaging.PostRemove:  {"remove": {"remove"}, "upgrade": {"upgrade", unknown}, "purge": {"purge"}},
+		packaging.PreInstall:  {"install": {"install"}, "upgrade": {"upgrade", shell.Unknown}},
+		packaging.PostInstall: {"install": {"configure", ""}, "upgrade": {"configure", shell.Unknown}},
+		packaging.PreRemove:   {"remove": {"remove"}, "upgrade": {"upgrade", shell.Unknown}},
+		packaging.PostRemove:  {"remove": {"remove"}, "upgrade": {"upgrade", shell.Unknown}, "purge": {"purge"}},
 	},
 }
 
-// trace gives what a scriptlet does in a scene; nil if there is none of it.
-func (c *checker) trace(s *scriptlet, name string, systemd status) *trace {
+// trace gives what a scriptlet does in a scene, on a host with systemd or without; nil
+// if there is none of it.
+func (c *checker) trace(s *scriptlet, name string, systemd shell.Status) *shell.Trace {
 	if s.file == nil {
 		return nil
 	}
@@ -157,19 +135,34 @@ func (c *checker) trace(s *scriptlet, name string, systemd status) *trace {
 		if name != "any" {
 			return nil
 		}
-		args = []string{unknown, unknown}
+		args = []string{shell.Unknown, shell.Unknown}
 	}
 	key := fmt.Sprint(name, systemd)
 	if t := s.traces[key]; t != nil {
 		return t
 	}
-	t := run(s.file, s.errexit, scene{args, systemd})
+	t := shell.Call{
+		Args: args, Env: map[string]string{"DPKG_ROOT": ""}, Errexit: s.errexit,
+		Exists: func(name string) shell.Status {
+			if strings.Contains(name, "systemd") || path.Base(name) == "systemctl" {
+				return systemd
+			}
+			return shell.Uncertain
+		},
+		Status: func(st *shell.Step) shell.Status {
+			about := slices.ContainsFunc(st.Words, func(w string) bool { return strings.Contains(w, "systemd") })
+			if st.Handled && (about || st.Name() == "systemctl" && systemd == shell.Fails) {
+				return systemd
+			}
+			return shell.Uncertain
+		},
+	}.Run(s.file)
 	s.traces[key] = t
 	return t
 }
 
 // every gives each command that a scriptlet may run, once for each of its lines.
-func (c *checker) every(s *scriptlet, systemd status, f func(st *step)) {
+func (c *checker) every(s *scriptlet, systemd shell.Status, f func(st *shell.Step)) {
 	steps, ok := s.every[systemd]
 	if !ok {
 		names := []string{"install", "upgrade", "remove", "purge"}
@@ -182,9 +175,9 @@ func (c *checker) every(s *scriptlet, systemd status, f func(st *step)) {
 			if t == nil {
 				continue
 			}
-			for i := range t.steps {
-				st := &t.steps[i]
-				if key := fmt.Sprint(st.line, " ", st.words); !seen[key] {
+			for i := range t.Steps {
+				st := &t.Steps[i]
+				if key := fmt.Sprint(st.Line, " ", st.Words); !seen[key] {
 					seen[key] = true
 					steps = append(steps, st)
 				}
@@ -201,8 +194,8 @@ func (c *checker) every(s *scriptlet, systemd status, f func(st *step)) {
 func (s *scriptlet) at(line uint) string { return s.name + ":" + strconv.FormatUint(uint64(line), 10) }
 
 // shown is a command for a message, what is not known of it as …, on one line.
-func (s *step) shown() string {
-	t := strings.Join(strings.Fields(strings.ReplaceAll(strings.Join(s.words, " "), unknown, "…")), " ")
+func shown(s *shell.Step) string {
+	t := strings.Join(strings.Fields(strings.ReplaceAll(strings.Join(s.Words, " "), shell.Unknown, "…")), " ")
 	if len(t) > 80 {
 		t = strings.ToValidUTF8(t[:80], "") + "…"
 	}
@@ -222,15 +215,15 @@ func checkScriptParses(c *checker) {
 }
 
 // deleted gives the folders and files below that a command deletes as a whole.
-func deleted(st *step) []string {
+func deleted(st *shell.Step) []string {
 	switch {
-	case st.name() == "rm" && st.has("rR", "--recursive"):
-		return st.operands()
-	case st.name() == "find" && len(st.words) > 1:
-		all := strings.Join(st.words, " ")
+	case st.Name() == "rm" && st.Has("rR", "--recursive"):
+		return st.Operands()
+	case st.Name() == "find" && len(st.Words) > 1:
+		all := strings.Join(st.Words, " ")
 		if strings.Contains(all, " -delete") || strings.Contains(all, " -exec rm ") {
-			i := slices.IndexFunc(st.words[1:], func(w string) bool { return strings.HasPrefix(w, "-") })
-			return st.words[1 : 1+max(i, 0)]
+			i := slices.IndexFunc(st.Words[1:], func(w string) bool { return strings.HasPrefix(w, "-") })
+			return st.Words[1 : 1+max(i, 0)]
 		}
 	}
 	return nil
@@ -239,7 +232,7 @@ func deleted(st *step) []string {
 // isData reports whether a path is one under which a product keeps what cannot be
 // made again: settings, state, logs, or the product itself in /opt.
 func isData(p string) bool {
-	if strings.HasPrefix(p, unknown) {
+	if strings.HasPrefix(p, shell.Unknown) {
 		return false
 	}
 	p = path.Clean("/" + strings.ReplaceAll(p, "//", "/"))
@@ -250,7 +243,7 @@ func isData(p string) bool {
 	}
 	for _, d := range []string{"/var/lib/", "/var/log/", "/var/spool/", "/var/opt/", "/etc/", "/opt/", "/srv/", "/home/", "/root/", "/usr/local/"} {
 		if rest, ok := strings.CutPrefix(p, d); ok {
-			return strings.Trim(rest, unknown) != "" || strings.Contains(rest, "/")
+			return strings.Trim(rest, shell.Unknown) != "" || strings.Contains(rest, "/")
 		}
 	}
 	return false
@@ -266,28 +259,28 @@ func checkDeletesData(c *checker) {
 			if scene == "remove" && c.Format != "deb" {
 				continue
 			}
-			t := c.trace(s, scene, succeeds)
+			t := c.trace(s, scene, shell.Succeeds)
 			if t == nil {
 				continue
 			}
-			for i := range t.steps {
-				st := &t.steps[i]
+			for i := range t.Steps {
+				st := &t.Steps[i]
 				what := ""
 				if j := slices.IndexFunc(deleted(st), isData); j >= 0 {
-					what = strings.ReplaceAll(deleted(st)[j], unknown, "…")
+					what = strings.ReplaceAll(deleted(st)[j], shell.Unknown, "…")
 				}
-				if n := st.name(); scene == "upgrade" && (n == "userdel" || n == "deluser") {
+				if n := st.Name(); scene == "upgrade" && (n == "userdel" || n == "deluser") {
 					what = "an account"
 				}
-				if what == "" || seen[st.line] {
+				if what == "" || seen[st.Line] {
 					continue
 				}
-				seen[st.line] = true
+				seen[st.Line] = true
 				switch {
 				case scene == "upgrade":
-					c.find(s.at(st.line), "it deletes %s in an upgrade too: %s", what, st.shown())
+					c.find(s.at(st.Line), "it deletes %s in an upgrade too: %s", what, shown(st))
 				case !strings.HasPrefix(what, "/opt/") && !within(what, "/usr"):
-					c.findAs(Warning, s.at(st.line), "it deletes %s when the package is removed, and not only when it is purged: %s", what, st.shown())
+					c.findAs(Warning, s.at(st.Line), "it deletes %s when the package is removed, and not only when it is purged: %s", what, shown(st))
 				}
 			}
 		}
@@ -297,11 +290,11 @@ func checkDeletesData(c *checker) {
 func checkSystemctl(c *checker) {
 	asks := []string{"is-active", "is-enabled", "is-failed", "is-system-running", "show", "status", "cat", "list-units", "list-unit-files", "--version", "--help"}
 	for _, s := range c.scripts {
-		c.every(s, fails, func(st *step) {
-			if st.name() != "systemctl" || st.handled || len(st.words) > 1 && slices.ContainsFunc(st.words[1:], func(w string) bool { return slices.Contains(asks, w) }) {
+		c.every(s, shell.Fails, func(st *shell.Step) {
+			if st.Name() != "systemctl" || st.Handled || len(st.Words) > 1 && slices.ContainsFunc(st.Words[1:], func(w string) bool { return slices.Contains(asks, w) }) {
 				return
 			}
-			c.find(s.at(st.line), "%s also runs where there is no systemd, and fails there", st.shown())
+			c.find(s.at(st.Line), "%s also runs where there is no systemd, and fails there", shown(st))
 		})
 	}
 }
@@ -342,16 +335,16 @@ func checkHidesFailure(c *checker) {
 			c.find(s.at(body[0].Pos().Line()), "all of it stands before || true: whatever fails, the installation goes on")
 			continue
 		}
-		t := c.trace(s, "install", succeeds)
-		for i := range t.steps {
-			st := &t.steps[i]
+		t := c.trace(s, "install", shell.Succeeds)
+		for i := range t.Steps {
+			st := &t.Steps[i]
 			switch {
-			case st.name() == "set" && len(st.words) > 1 && strings.HasPrefix(st.words[1], "+") && strings.Contains(st.words[1], "e"):
-				if !slices.ContainsFunc(t.steps[i:], func(x step) bool { return x.name() == "set" && x.has("e") }) {
-					c.find(s.at(st.line), "set +e stays for the rest of the script")
+			case st.Name() == "set" && len(st.Words) > 1 && strings.HasPrefix(st.Words[1], "+") && strings.Contains(st.Words[1], "e"):
+				if !slices.ContainsFunc(t.Steps[i:], func(x shell.Step) bool { return x.Name() == "set" && x.Has("e") }) {
+					c.find(s.at(st.Line), "set +e stays for the rest of the script")
 				}
-			case st.name() == "trap" && len(st.words) > 2 && strings.TrimSpace(st.words[1]) == "exit 0":
-				c.find(s.at(st.line), "the script ends with success whatever fails: %s", st.shown())
+			case st.Name() == "trap" && len(st.Words) > 2 && strings.TrimSpace(st.Words[1]) == "exit 0":
+				c.find(s.at(st.Line), "the script ends with success whatever fails: %s", shown(st))
 			}
 		}
 	}
@@ -374,27 +367,27 @@ func checkRemovalFails(c *checker) {
 			}
 		}
 		for _, scene := range []string{"remove", "upgrade", "purge"} {
-			t := c.trace(s, scene, succeeds)
+			t := c.trace(s, scene, shell.Succeeds)
 			if t == nil {
 				continue
 			}
-			for i := range t.steps {
-				st := &t.steps[i]
+			for i := range t.Steps {
+				st := &t.Steps[i]
 				switch {
-				case st.exits:
-					find(st.line, "it can end with a failure: %s", st.shown())
-				case st.handled || !slices.Contains(mayFail, st.name()) || st.name() == "rmdir" && st.has("", "--ignore-fail-on-non-empty"):
-				case st.strict:
-					find(st.line, "under set -e the script fails where this does: %s", st.shown())
-				case st.last && c.Format == "rpm":
-					find(st.line, "the script ends with the status of its last command: %s", st.shown())
+				case st.Exits:
+					find(st.Line, "it can end with a failure: %s", shown(st))
+				case st.Handled || !slices.Contains(mayFail, st.Name()) || st.Name() == "rmdir" && st.Has("", "--ignore-fail-on-non-empty"):
+				case st.Strict:
+					find(st.Line, "under set -e the script fails where this does: %s", shown(st))
+				case st.Last && c.Format == "rpm":
+					find(st.Line, "the script ends with the status of its last command: %s", shown(st))
 				}
 			}
-			if t.failsAt > 0 {
-				find(t.failsAt, "the script fails here in each %s", scene)
-			} else if t.result == fails && len(t.steps) > 0 && !t.steps[len(t.steps)-1].exits {
-				last := t.steps[len(t.steps)-1]
-				find(last.line, "the script ends with a failure in each %s, the status of: %s", scene, last.shown())
+			if t.FailsAt > 0 {
+				find(t.FailsAt, "the script fails here in each %s", scene)
+			} else if t.Result == shell.Fails && len(t.Steps) > 0 && !t.Steps[len(t.Steps)-1].Exits {
+				last := t.Steps[len(t.Steps)-1]
+				find(last.Line, "the script ends with a failure in each %s, the status of: %s", scene, shown(&last))
 			}
 		}
 	}
@@ -404,32 +397,32 @@ var networkPrograms = []string{"curl", "wget", "nc", "ncat", "netcat", "ftp", "s
 
 func checkNetwork(c *checker) {
 	for _, s := range c.scripts {
-		c.every(s, succeeds, func(st *step) {
-			switch n := st.name(); {
+		c.every(s, shell.Succeeds, func(st *shell.Step) {
+			switch n := st.Name(); {
 			case slices.Contains([]string{"go", "cargo", "pip", "pip3", "npm", "yarn", "gem"}, n):
-				if len(st.words) < 2 || !slices.Contains([]string{"install", "get", "add", "ci", "download", "update"}, st.words[1]) {
+				if len(st.Words) < 2 || !slices.Contains([]string{"install", "get", "add", "ci", "download", "update"}, st.Words[1]) {
 					return
 				}
 			case n == "git":
-				if len(st.words) < 2 || !slices.Contains([]string{"clone", "fetch", "pull", "submodule"}, st.words[1]) {
+				if len(st.Words) < 2 || !slices.Contains([]string{"clone", "fetch", "pull", "submodule"}, st.Words[1]) {
 					return
 				}
-			case !slices.Contains(networkPrograms, n), len(st.words) == 1, slices.Contains(st.words, "--version"):
+			case !slices.Contains(networkPrograms, n), len(st.Words) == 1, slices.Contains(st.Words, "--version"):
 				return
 			}
-			c.find(s.at(st.line), "it needs the network: %s", st.shown())
+			c.find(s.at(st.Line), "it needs the network: %s", shown(st))
 		})
 	}
 }
 
 func checkPackageManager(c *checker) {
 	for _, s := range c.scripts {
-		c.every(s, succeeds, func(st *step) {
-			words := st.words[min(1, len(st.words)):]
+		c.every(s, shell.Succeeds, func(st *shell.Step) {
+			words := st.Words[min(1, len(st.Words)):]
 			changes := func(list ...string) bool {
 				return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(list, w) })
 			}
-			switch st.name() {
+			switch st.Name() {
 			case "apt", "apt-get", "aptitude", "yum", "dnf", "microdnf", "zypper", "snap", "pacman":
 				if !changes("install", "remove", "purge", "update", "upgrade", "reinstall", "erase", "in", "rm", "autoremove", "dist-upgrade", "-S", "-R") {
 					return
@@ -448,20 +441,20 @@ func checkPackageManager(c *checker) {
 			default:
 				return
 			}
-			c.find(s.at(st.line), "it calls the package manager, which waits for this script: %s", st.shown())
+			c.find(s.at(st.Line), "it calls the package manager, which waits for this script: %s", shown(st))
 		})
 	}
 }
 
 // serviceAction gives what a command does with a service: "stop", "start" or nothing,
 // and the services' names without ".service".
-func serviceAction(st *step) (action string, names []string) {
-	words := slices.DeleteFunc(slices.Clone(st.words), func(w string) bool { return strings.HasPrefix(w, "-") })
+func serviceAction(st *shell.Step) (action string, names []string) {
+	words := slices.DeleteFunc(slices.Clone(st.Words), func(w string) bool { return strings.HasPrefix(w, "-") })
 	if len(words) < 2 {
 		return "", nil
 	}
 	verb, names := words[1], words[2:]
-	switch n := st.name(); {
+	switch n := st.Name(); {
 	case n == "systemctl" || n == "deb-systemd-invoke" || n == "initctl":
 	case n == "systemd-update-helper":
 		if verb == "mark-restart-system-units" {
@@ -473,7 +466,7 @@ func serviceAction(st *step) (action string, names []string) {
 			return "", nil
 		}
 		verb, names = words[2], words[1:2]
-	case strings.HasPrefix(st.words[0], "/etc/init.d/") || strings.HasPrefix(st.words[0], "/etc/rc.d/init.d/"):
+	case strings.HasPrefix(st.Words[0], "/etc/init.d/") || strings.HasPrefix(st.Words[0], "/etc/rc.d/init.d/"):
 		names = []string{n}
 	default:
 		return "", nil
@@ -487,7 +480,7 @@ func serviceAction(st *step) (action string, names []string) {
 	case "start", "restart", "try-restart", "reload-or-restart", "reload-or-try-restart", "condrestart", "force-reload", "isolate":
 		return "start", names
 	}
-	if verb == "enable" && st.has("", "--now") {
+	if verb == "enable" && st.Has("", "--now") {
 		return "start", names
 	}
 	return "", nil
@@ -506,20 +499,20 @@ func checkLeftStopped(c *checker) {
 	}
 	started := map[string]bool{}
 	unnamed := false // something is started whose name is not known
-	look := func(s *scriptlet, scene string, f func(action string, names []string, st *step)) {
-		if t := c.trace(s, scene, succeeds); t != nil {
-			for i := range t.steps {
-				if a, names := serviceAction(&t.steps[i]); a != "" {
-					f(a, names, &t.steps[i])
+	look := func(s *scriptlet, scene string, f func(action string, names []string, st *shell.Step)) {
+		if t := c.trace(s, scene, shell.Succeeds); t != nil {
+			for i := range t.Steps {
+				if a, names := serviceAction(&t.Steps[i]); a != "" {
+					f(a, names, &t.Steps[i])
 				}
 			}
 		}
 	}
-	note := func(action string, names []string, _ *step) {
+	note := func(action string, names []string, _ *shell.Step) {
 		for _, n := range names {
 			if action == "start" {
 				started[n] = true
-				unnamed = unnamed || strings.Contains(n, unknown) || strings.Contains(n, "*")
+				unnamed = unnamed || strings.Contains(n, shell.Unknown) || strings.Contains(n, "*")
 			}
 		}
 	}
@@ -539,10 +532,10 @@ func checkLeftStopped(c *checker) {
 		if s.phase != packaging.PreRemove && (c.Format != "deb" || s.phase != packaging.PostRemove) {
 			continue
 		}
-		look(s, "upgrade", func(action string, names []string, st *step) {
+		look(s, "upgrade", func(action string, names []string, st *shell.Step) {
 			for _, n := range names {
 				if action == "stop" && has[n] && !started[n] {
-					c.find(s.at(st.line), "an upgrade stops %s, and nothing starts it afterwards: %s", n, st.shown())
+					c.find(s.at(st.Line), "an upgrade stops %s, and nothing starts it afterwards: %s", n, shown(st))
 				}
 			}
 		})
@@ -550,10 +543,10 @@ func checkLeftStopped(c *checker) {
 }
 
 // eachChmod gives the commands that set modes.
-func (c *checker) eachChmod(f func(s *scriptlet, st *step, mode string, files []string)) {
+func (c *checker) eachChmod(f func(s *scriptlet, st *shell.Step, mode string, files []string)) {
 	for _, s := range c.scripts {
-		c.every(s, succeeds, func(st *step) {
-			if words := st.operands(); st.name() == "chmod" && len(words) >= 2 {
+		c.every(s, shell.Succeeds, func(st *shell.Step) {
+			if words := st.Operands(); st.Name() == "chmod" && len(words) >= 2 {
 				f(s, st, words[0], words[1:])
 			}
 		})

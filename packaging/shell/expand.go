@@ -1,30 +1,37 @@
 package shell
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
 )
 
+// A word is what one becomes when the shell has expanded it. A variable that may be in
+// the environment counts as unset where the script says what is then.
+type word struct {
+	text  string // with Unknown
+	shown string // what is not known stands as it was written
+}
+
+func known(s string) word { return word{s, s} }
+
 // fields gives what a word of a command becomes: one word or, where a variable stands
 // without quotation marks, none or several. Names of files are not looked for.
 func (r *runner) fields(t *syntax.Word) []word {
-	if isArgs(t) {
-		var words []word
-		for _, a := range r.args {
-			words = append(words, known(a))
+	if isArgs(t) && r.args != nil {
+		return r.args
+	}
+	w := r.expand(t)
+	quoted := !slices.ContainsFunc(t.Parts, func(p syntax.WordPart) bool {
+		switch p.(type) {
+		case *syntax.Lit, *syntax.SglQuoted, *syntax.DblQuoted:
+			return false
 		}
-		return words
-	}
-	w, split := r.expand(t), false
-	for _, p := range t.Parts {
-		_, lit := p.(*syntax.Lit)
-		_, single := p.(*syntax.SglQuoted)
-		_, double := p.(*syntax.DblQuoted)
-		split = split || !lit && !single && !double
-	}
-	if !split || !w.known {
+		return true
+	})
+	if quoted || w.text != w.shown {
 		return []word{w}
 	}
 	var words []word
@@ -50,13 +57,13 @@ func isArgs(t *syntax.Word) bool {
 // expand gives what a word becomes as a whole.
 func (r *runner) expand(t *syntax.Word) word {
 	if t == nil {
-		return known("")
+		return word{}
 	}
 	return r.parts(t.Parts, false)
 }
 
 func (r *runner) parts(parts []syntax.WordPart, quoted bool) word {
-	w := known("")
+	var w word
 	for _, p := range parts {
 		var x word
 		switch p := p.(type) {
@@ -69,12 +76,12 @@ func (r *runner) parts(parts []syntax.WordPart, quoted bool) word {
 		case *syntax.ParamExp:
 			x = r.variable(p)
 		default:
-			x = word{source(p), false}
+			x = word{Unknown, source(p)}
 		}
 		w.text += x.text
-		w.known = w.known && x.known
-		if len(w.text) > maxWord {
-			return word{w.text[:maxWord], false}
+		w.shown += x.shown
+		if n := len(w.shown); n > maxWord || len(w.text) > maxWord {
+			return word{Unknown, w.shown[:min(n, maxWord)]}
 		}
 	}
 	return w
@@ -107,55 +114,57 @@ func source(p syntax.Node) string {
 
 // variable expands $name and ${name…}.
 func (r *runner) variable(x *syntax.ParamExp) word {
-	asWritten := word{source(x), false}
+	written := source(x)
 	if x.Param == nil || x.Length || x.Width || x.Excl || x.Index != nil || x.Slice != nil || x.Repl != nil || x.Names != 0 {
-		return asWritten
+		return word{Unknown, written}
 	}
 	name := x.Param.Value
 	v, set := r.value(name)
-	switch {
-	case set && !v.known && x.Exp == nil && v.text != "":
-		return v
-	case set && !v.known:
-		return asWritten
-	case x.Exp == nil && set:
-		return v
-	}
-	environment := !set && !isDigit(name[0]) // which may have it
 	if x.Exp == nil {
-		if environment {
-			return asWritten
+		if set == Uncertain {
+			return word{Unknown, written}
 		}
-		return known("")
+		return v
 	}
-	switch x.Exp.Op {
-	case syntax.DefaultUnset, syntax.AssignUnset, syntax.DefaultUnsetOrNull, syntax.AssignUnsetOrNull:
-		null := x.Exp.Op == syntax.DefaultUnsetOrNull || x.Exp.Op == syntax.AssignUnsetOrNull
-		switch {
-		case set && (v.text != "" || !null):
-			return v
-		case environment:
-			return asWritten
+	op, filled := x.Exp.Op, set == Succeeds
+	switch op {
+	case syntax.DefaultUnsetOrNull, syntax.AssignUnsetOrNull, syntax.AlternateUnsetOrNull:
+		filled = filled && v.text != ""
+	}
+	w := v
+	switch op {
+	case syntax.DefaultUnset, syntax.DefaultUnsetOrNull, syntax.AssignUnset, syntax.AssignUnsetOrNull:
+		if !filled {
+			w = r.expand(x.Exp.Word)
 		}
-		return r.expand(x.Exp.Word)
 	case syntax.AlternateUnset, syntax.AlternateUnsetOrNull:
-		switch {
-		case environment:
-			return asWritten
-		case !set || v.text == "" && x.Exp.Op == syntax.AlternateUnsetOrNull:
-			return known("")
+		w = word{}
+		if filled {
+			w = r.expand(x.Exp.Word)
 		}
-		return r.expand(x.Exp.Word)
-	case syntax.RemSmallPrefix, syntax.RemLargePrefix, syntax.RemSmallSuffix, syntax.RemLargeSuffix:
-		if p := r.expand(x.Exp.Word); set && p.known {
-			return trim(v, x.Exp.Op, p.text, asWritten)
+	default:
+		pattern := r.expand(x.Exp.Word).text
+		if set != Succeeds || strings.Contains(v.text+pattern, Unknown) {
+			return word{Unknown, written}
 		}
+		return trim(v, op, pattern, word{Unknown, written})
 	}
-	return asWritten
+	if set == Uncertain || strings.Contains(v.text, Unknown) {
+		w.shown = written
+	}
+	if op == syntax.AssignUnset || op == syntax.AssignUnsetOrNull {
+		r.vars[name] = w
+	}
+	return w
 }
 
 // trim does # ## % and %% with patterns that are a text with one star at an end.
 func trim(v word, op syntax.ParExpOperator, pattern string, asWritten word) word {
+	switch op {
+	case syntax.RemSmallPrefix, syntax.RemLargePrefix, syntax.RemSmallSuffix, syntax.RemLargeSuffix:
+	default:
+		return asWritten
+	}
 	text := strings.Trim(pattern, "*")
 	if strings.ContainsAny(text, "*?[") || text == "" {
 		return asWritten
@@ -183,43 +192,32 @@ func trim(v word, op syntax.ParExpOperator, pattern string, asWritten word) word
 
 // value gives a variable's or an argument's value, and whether it is set. What is not
 // may be in the environment.
-func (r *runner) value(name string) (word, bool) {
-	switch name {
-	case "#":
-		return known(strconv.Itoa(len(r.args))), true
-	case "@", "*":
-		return known(strings.Join(r.args, " ")), true
-	case "?", "$", "!", "-":
-		return word{}, true
-	}
-	if isDigit(name[0]) && name != "0" {
-		if i, err := strconv.Atoi(name); err == nil && i <= len(r.args) {
-			return known(r.args[i-1]), true
+func (r *runner) value(name string) (word, Status) {
+	number, err := strconv.Atoi(name)
+	switch argument := err == nil && number > 0; {
+	case slices.Contains([]string{"?", "$", "!", "-"}, name), r.args == nil && (argument || name == "#" || name == "@" || name == "*"):
+		return word{Unknown, "$" + name}, Succeeds
+	case argument && number <= len(r.args):
+		return r.args[number-1], Succeeds
+	case argument:
+		return word{}, Fails
+	case name == "#":
+		if slices.ContainsFunc(r.args, func(a word) bool { return strings.Contains(a.text, Unknown) }) {
+			return word{Unknown, "$#"}, Succeeds
 		}
-		return known(""), false
+		return known(strconv.Itoa(len(r.args))), Succeeds
+	case name == "@" || name == "*":
+		var w word
+		for i, a := range r.args {
+			if i > 0 {
+				w = word{w.text + " ", w.shown + " "}
+			}
+			w = word{w.text + a.text, w.shown + a.shown}
+		}
+		return w, Succeeds
 	}
-	v, ok := r.vars[name]
-	return v, ok
-}
-
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
-// testWords gives an expression of [[ ]] as the arguments that test(1) would have.
-func (r *runner) testWords(x syntax.TestExpr, depth int) []word {
-	if depth > maxDepth {
-		r.tooMuch = true
-		return nil
+	if v, ok := r.vars[name]; ok {
+		return v, Succeeds
 	}
-	switch x := x.(type) {
-	case *syntax.Word:
-		return []word{r.expand(x)}
-	case *syntax.UnaryTest:
-		return append([]word{known(x.Op.String())}, r.testWords(x.X, depth+1)...)
-	case *syntax.BinaryTest:
-		left := append(r.testWords(x.X, depth+1), known(x.Op.String()))
-		return append(left, r.testWords(x.Y, depth+1)...)
-	case *syntax.ParenTest:
-		return append(append([]word{known("(")}, r.testWords(x.X, depth+1)...), known(")"))
-	}
-	return nil
+	return word{}, Uncertain
 }

@@ -1,18 +1,25 @@
 package shell
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// show gives the commands, one a line, those that may run with a question mark.
-func show(cmds []Command) string {
+// show gives the commands that are programs, one a line, those that may run with a
+// question mark.
+func show(steps []Step) string {
+	own := strings.Fields("true : false echo set shift exit return test [ command cd break continue read")
 	var b strings.Builder
-	for _, c := range cmds {
-		if c.Maybe {
+	for _, s := range steps {
+		if slices.Contains(own, s.Name()) {
+			continue
+		}
+		if s.Maybe {
 			b.WriteString("? ")
 		}
-		b.WriteString(strings.Join(c.Words, " ") + "\n")
+		b.WriteString(strings.Join(s.Shown, " ") + "\n")
 	}
 	return b.String()
 }
@@ -63,8 +70,11 @@ fi
 )
 
 func TestRun(t *testing.T) {
-	exists := func(name string) (exists, known bool) {
-		return name == "/there", strings.Contains(name, "there")
+	exists := func(name string) Status {
+		if !strings.Contains(name, "there") {
+			return Uncertain
+		}
+		return of(name == "/there")
 	}
 	for _, tc := range []struct {
 		name, script, args string
@@ -114,16 +124,62 @@ func TestRun(t *testing.T) {
 		{"comment", "a # b\n# c\nd", "", nil, "a\nd\n"},
 		{"prefix", "X=1 command a; A=$(b c) d", "", nil, "a\nd\n"},
 		{"files", "[ -x /there ] && a; test -e /not-there || b; command -v not-there && c; command -v x && d", "", nil, "a\nb\n? d\n"},
-		{"other arguments by chance", "if [ -e /x ]; then set -- a b; c \"$@\"; shift; d $1; fi; e $1", "1", nil, "? c a b\n? d b\ne 1\n"},
+		{"other arguments by chance", "if [ -e /x ]; then set -- a b; c \"$@\"; shift; d $1; fi; e $1", "1", nil, "? c a b\n? d b\ne $1\n"},
+		{"break", "for a in x y; do b $a; break; done; for a in x y; do [ $a = x ] && continue; c $a; done", "", nil, "b x\nc y\n"},
+		{"break by chance", "m=0; for a in x y; do if b $a; then m=1; break; fi; done; [ $m = 1 ] && c", "", nil, "b x\nb y\n? c\n"},
+		{"return by chance", "f() { if [ -e /x ]; then return 0; fi; return 1; }\nf && a; f || b", "", nil, "? a\n? b\n"},
+		{"return for sure", "f() { [ $1 = x ] && return 0; return 1; }\nf x && a; f y || b", "", nil, "a\nb\n"},
+		{"stopped", "set -e; false || a; false; b", "", nil, "a\n"},
+		{"pattern", "[[ $1 == /opt/* ]] && a; [[ $1 != *x ]] && b; (( 2 > 1 )) && c", "/opt/x", nil, "a\nc\n"},
+		{"variables of a pipe", "x=1; a | read x; b $x", "", nil, "a\nb 1\n"},
+		{"assigned by default", `: "${1:=x}" "${X:=y}"; a "$X"`, "", nil, "a ${X:=y}\n"},
 		{"continued", "a \\\n b", "", nil, "a b\n"},
 	} {
 		args := strings.Split(tc.args, " ")
 		if tc.args == "" {
 			args = nil
 		}
-		cmds, whole := Call{Name: "script", Args: args, Env: tc.env, Exists: exists}.Run(tc.script)
-		if got := show(cmds); got != tc.want || !whole {
-			t.Errorf("%s: runs, understood %t,\n%swant\n%s", tc.name, whole, got, tc.want)
+		f, err := Parse(tc.script)
+		if err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+			continue
+		}
+		trace := Call{Name: "script", Args: args, Env: tc.env, Exists: exists}.Run(f)
+		if got := show(trace.Steps); got != tc.want || !trace.Whole {
+			t.Errorf("%s: runs, understood %t,\n%swant\n%s", tc.name, trace.Whole, got, tc.want)
+		}
+	}
+}
+
+// What becomes of the script, and of it by a command's failure.
+func TestStatus(t *testing.T) {
+	for _, tc := range []struct {
+		script  string
+		result  Status
+		failsAt uint
+		last    Step // without its words
+	}{
+		{"true", Succeeds, 0, Step{Line: 1, Last: true}},
+		{"a", Uncertain, 0, Step{Line: 1, Last: true}},
+		{"a || true", Succeeds, 0, Step{Line: 1, Last: true, Maybe: true}},
+		{"[ 0 = 1 ] && a", Fails, 0, Step{Line: 1, Handled: true}},
+		{"set -e\nfalse\na", Fails, 2, Step{Line: 2, Strict: true}},
+		{"set -e\nif a; then\nfalse\nfi", Succeeds, 0, Step{Line: 3, Strict: true, Last: true, Maybe: true}},
+		{"! a", Uncertain, 0, Step{Line: 1, Handled: true, Last: true}},
+		{"exit 3", Fails, 0, Step{Line: 1, Last: true, Exits: true}},
+		{"a && exit 3\ntrue", Succeeds, 0, Step{Line: 2, Last: true}},
+		{"a && exit 0\nfalse", Uncertain, 0, Step{Line: 2, Last: true}},
+		{"f() { return 3; }\nf", Fails, 0, Step{Line: 1, Last: true}},
+	} {
+		f, err := Parse(tc.script)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trace := Call{}.Run(f)
+		last := trace.Steps[len(trace.Steps)-1]
+		last.Words, last.Shown = nil, nil
+		if trace.Result != tc.result || trace.FailsAt != tc.failsAt || !reflect.DeepEqual(last, tc.last) {
+			t.Errorf("%q: status %d, fails at %d, last %+v", tc.script, trace.Result, trace.FailsAt, last)
 		}
 	}
 }
@@ -136,34 +192,49 @@ func TestRunPart(t *testing.T) {
 		{"a\nfi", ""},
 		{"a `b", ""},
 		{"f() { f; f; }\nf", ""},
-		{"f() { a; f; }\nf", strings.Repeat("a\n", 11)},
+		{"f() { a; f; }\nf", strings.Repeat("a\n", maxDepth/2-1)},
 		{strings.Repeat("{ ", 100) + "a" + strings.Repeat("; }", 100), ""},
 		{strings.Repeat("(", maxOpeners+1), ""},
 		{strings.Repeat("! ", maxOpeners+1) + "a", ""},
 		{strings.Repeat("if ", maxOpeners+1) + "a", ""},
 		{"a $" + strings.Repeat("((", maxOpeners+1), ""},
-		{strings.Repeat("a\n", maxCommands+1), strings.Repeat("a\n", maxCommands)},
+		{strings.Repeat("a\n", maxSteps+1), strings.Repeat("a\n", maxSteps)},
 		{strings.Repeat("a\n", maxScript), ""},
 	} {
-		cmds, whole := Call{}.Run(tc.script)
-		if got := show(cmds); got != tc.want || whole {
-			t.Errorf("%.40q: understood %t, runs\n%.200swant\n%.200s", tc.script, whole, got, tc.want)
+		f, err := Parse(tc.script)
+		trace := &Trace{}
+		if err == nil {
+			trace = Call{}.Run(f)
+		}
+		if got := show(trace.Steps); got != tc.want || trace.Whole {
+			t.Errorf("%.40q: understood %t, runs\n%.200swant\n%.200s", tc.script, trace.Whole, got, tc.want)
 		}
 	}
 }
 
 func FuzzRun(f *testing.F) {
-	for _, s := range []string{debPostinst, debPrerm, rpmPost, rpmPostun, "case $1 in a) b;; esac; f() { $1; }; f x", "a <<E\nE\n${x##*/}$((1))`b`"} {
+	for _, s := range []string{
+		debPostinst, debPrerm, rpmPost, rpmPostun, "case $1 in a) b;; esac; f() { $1; }; f x", "a <<E\nE\n${x##*/}$((1))`b`",
+		"for a in 1 2 3 4; do for b in 1 2 3 4; do case $a in $b) break;; esac; done; done",
+		"while [ $1 -gt 0 ]; do shift; set -- \"$@\" x; done; exec ${2:+$3} || (exit 3) && { return; }",
+		"[[ $1 == 0 || ( -n $2 && ! -d /run/systemd/system ) ]] && ((1 < 2)) && x | y & wait",
+	} {
 		f.Add(s, "configure")
 	}
 	f.Fuzz(func(t *testing.T, script, arg string) {
-		cmds, _ := Call{Args: []string{arg}}.Run(script)
-		if len(cmds) > maxCommands {
-			t.Fatalf("%d commands, want at most %d", len(cmds), maxCommands)
+		file, err := Parse(script)
+		if err != nil {
+			return
 		}
-		for _, c := range cmds {
-			if len(c.Words) == 0 || c.Line < 1 || c.Line > strings.Count(script, "\n")+1 {
-				t.Fatalf("%+v of a script with %d lines", c, strings.Count(script, "\n")+1)
+		for _, exists := range []Status{Fails, Uncertain, Succeeds} {
+			steps := Call{Args: []string{arg}, Exists: func(string) Status { return exists }}.Run(file).Steps
+			if len(steps) > maxSteps {
+				t.Fatalf("%d commands, want at most %d", len(steps), maxSteps)
+			}
+			for _, s := range steps {
+				if len(s.Words) == 0 || len(s.Words) != len(s.Shown) || s.Line < 1 || s.Line > uint(strings.Count(script, "\n")+1) {
+					t.Fatalf("%+v of a script with %d lines", s, strings.Count(script, "\n")+1)
+				}
 			}
 		}
 	})
