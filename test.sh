@@ -166,7 +166,7 @@ fuzz() {
 # -count=1: what is installed comes from mirrors and roots that Go's test cache
 # does not know. At most three boxes at a time.
 install() {
-	go test -count=1 -parallel 3 -timeout 24m ./internal/testbed ./e2e &&
+	go test -count=1 -parallel 3 -timeout 32m ./internal/testbed ./e2e &&
 		go test -count=1 -timeout 6m -run Large ./rpm ./msi ./msi/internal/cab -large
 }
 
@@ -220,7 +220,7 @@ windows() {
 	unshare --net $user sh ./test.sh --one in_wine "$dir"
 	code=$?
 	rm -rf "$dir"
-	go test -count=1 -timeout 8m ./e2e/wine || code=1
+	go test -count=1 -timeout 14m ./e2e/wine || code=1
 	return $code
 }
 
@@ -285,9 +285,9 @@ budget() {
 	unit) echo 20 ;;
 	fuzz) echo 5 ;;
 	release) echo 12 ;;
-	install) echo 28 ;;
+	install) echo 38 ;;
 	vm) echo 19 ;;
-	windows) echo 12 ;;
+	windows) echo 20 ;;
 	*) echo "test.sh: no suite $1" >&2; exit 2 ;;
 	esac
 }
