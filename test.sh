@@ -173,10 +173,10 @@ install() {
 # Machines with a kernel of their own, emulated. As many at a time as there are
 # cores, for each takes one.
 vm() {
-	go test -count=1 -timeout 9m ./e2e/vm && return
+	go test -count=1 -timeout 14m ./e2e/vm && return
 	# Where the machine had other work, an emulated one is too slow for its limits.
 	echo "once more, for an emulated machine may have been too slow"
-	go test -count=1 -timeout 9m ./e2e/vm
+	go test -count=1 -timeout 14m ./e2e/vm
 }
 
 # The release configuration, and what makes a release: a vpkg that has the hooks in
@@ -286,7 +286,7 @@ budget() {
 	fuzz) echo 5 ;;
 	release) echo 12 ;;
 	install) echo 38 ;;
-	vm) echo 19 ;;
+	vm) echo 29 ;;
 	windows) echo 20 ;;
 	*) echo "test.sh: no suite $1" >&2; exit 2 ;;
 	esac
