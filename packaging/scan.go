@@ -451,13 +451,13 @@ var errChanges = errors.New("it changes while it is read")
 func (r *reading) links(ctx context.Context) {
 	w := worker{reading: r}
 	defer w.leave()
-	names := map[inode]string{} // the first path of each
+	names := map[Inode]string{} // the first path of each
 	for i := range r.found {
 		f, want := &r.found[i], &r.want[i]
 		if f.file == nil {
 			continue
 		}
-		id, several := inodeOf(f.file)
+		id, several := InodeOf(f.file)
 		if t, ok := r.index(want.HardLink); ok && several && r.found[t].file != nil && os.SameFile(f.file, r.found[t].file) {
 			f.entry.HardLink, f.entry.Size, f.entry.SHA256 = want.HardLink, r.found[t].entry.Size, r.found[t].entry.SHA256
 			continue

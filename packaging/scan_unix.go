@@ -15,18 +15,6 @@ const openFlags = syscall.O_NONBLOCK | syscall.O_NOCTTY
 // foldsNames says that names which differ in case alone are the same.
 const foldsNames = false
 
-// An inode is what the names of a hard-linked file have in common.
-type inode struct{ dev, ino uint64 }
-
-// inodeOf reports whether a file has several names, and what they have in common.
-func inodeOf(fi fs.FileInfo) (inode, bool) {
-	st, ok := fi.Sys().(*syscall.Stat_t)
-	if !ok || st.Nlink < 2 {
-		return inode{}, false
-	}
-	return inode{uint64(st.Dev), uint64(st.Ino)}, true //nolint:unconvert // types differ between systems
-}
-
 // attributes sets owner and group.
 func (s *Scan) attributes(e, want *Entry, fi fs.FileInfo) {
 	st, ok := fi.Sys().(*syscall.Stat_t)

@@ -7,12 +7,6 @@ const openFlags = 0
 // foldsNames says that names which differ in case alone are the same.
 const foldsNames = true
 
-// An inode is what the names of a hard-linked file have in common.
-type inode struct{}
-
-// inodeOf would find hard links: a package for Windows has none.
-func inodeOf(fs.FileInfo) (inode, bool) { return inode{}, false }
-
 // attributes takes as they are to be what Windows has access lists for.
 func (s *Scan) attributes(e, want *Entry, _ fs.FileInfo) {
 	e.Owner, e.Group = want.Owner, want.Group

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vpkg/vpkg/internal/printable"
 	"github.com/vpkg/vpkg/packaging"
 )
 
@@ -275,7 +276,7 @@ func (d *Difference) content(a, b int64) {
 // values gives A and B as a reader wants them.
 func (d *Difference) values() (a, b string) {
 	if d.SizeA == nil || d.SizeB == nil {
-		return printable(d.A), printable(d.B)
+		return printable.String(d.A), printable.String(d.B)
 	}
 	contents := func(n int64, sum string) string {
 		if sum == "" {

@@ -7,6 +7,8 @@ import (
 	"io"
 	"path"
 	"strings"
+
+	"github.com/vpkg/vpkg/internal/printable"
 )
 
 //go:embed report.html
@@ -69,8 +71,8 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	}
 	for i, f := range []Facts{r.A, r.B} {
 		p.Sides = append(p.Sides, htmlSide{
-			Side: "AB"[i : i+1], File: printable(path.Base(f.File)), Format: strings.ToUpper(f.Format), Name: printable(f.Name),
-			Version: printable(f.Version), Arch: printable(f.Arch), Packed: human(f.Packed), Installed: human(f.Installed), Entries: f.Entries,
+			Side: "AB"[i : i+1], File: printable.String(path.Base(f.File)), Format: strings.ToUpper(f.Format), Name: printable.String(f.Name),
+			Version: printable.String(f.Version), Arch: printable.String(f.Arch), Packed: human(f.Packed), Installed: human(f.Installed), Entries: f.Entries,
 		})
 	}
 	for ds := r.Differences; len(ds) > 0; {
@@ -105,7 +107,7 @@ func title(a, b Facts) string {
 	if a.Format != b.Format {
 		from, to = from+" "+strings.ToUpper(a.Format), to+" "+strings.ToUpper(b.Format)
 	}
-	return printable(a.Name + " " + from + " → " + to)
+	return printable.String(a.Name + " " + from + " → " + to)
 }
 
 // leading counts the differences at the start that have the same key.
@@ -130,8 +132,8 @@ func newGroup(ds []Difference) htmlGroup {
 
 func newItem(d *Difference) htmlItem {
 	it := htmlItem{
-		Subject: d.subjectA(), SubjectB: printable(d.SubjectB), Attribute: d.Attribute,
-		Note: printable(d.Note), Open: len(d.Lines) <= openLines,
+		Subject: d.subjectA(), SubjectB: printable.String(d.SubjectB), Attribute: d.Attribute,
+		Note: printable.String(d.Note), Open: len(d.Lines) <= openLines,
 	}
 	it.A, it.B = d.values()
 	switch {
@@ -153,7 +155,7 @@ func newItem(d *Difference) htmlItem {
 			it.Below = append(it.Below, fmt.Sprintf("… and %d more", len(d.Below)-i))
 			break
 		}
-		it.Below = append(it.Below, printable(strings.TrimPrefix(p, d.Subject+"/")))
+		it.Below = append(it.Below, printable.String(strings.TrimPrefix(p, d.Subject+"/")))
 	}
 	for i, l := range d.Lines {
 		if i == linesShown {
@@ -164,7 +166,7 @@ func newItem(d *Difference) htmlItem {
 		if l != "" {
 			class = map[byte]string{'+': "i", '-': "d", '@': "h"}[l[0]]
 		}
-		it.Lines = append(it.Lines, htmlLine{class, printable(l)})
+		it.Lines = append(it.Lines, htmlLine{class, printable.String(l)})
 	}
 	return it
 }
@@ -172,7 +174,7 @@ func newItem(d *Difference) htmlItem {
 func newTable(title string, sizes []Size) htmlTable {
 	t := htmlTable{Title: title}
 	for _, s := range sizes {
-		row := htmlSize{printable(s.Path), human(s.A), human(s.B), growth(s), ""}
+		row := htmlSize{printable.String(s.Path), human(s.A), human(s.B), growth(s), ""}
 		switch {
 		case s.Growth() > 0:
 			row.Class = "more"

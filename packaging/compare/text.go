@@ -3,10 +3,10 @@ package compare
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/vpkg/vpkg/internal/printable"
 )
 
 // WriteText writes the report for a terminal: lines of plain text, the verdict and
@@ -17,8 +17,8 @@ func (r *Report) WriteText(w io.Writer) error {
 		name string
 		f    Facts
 	}{{"A", r.A}, {"B", r.B}} {
-		fmt.Fprintf(b, "%s  %s %s (%s, %s)\n   %s\n   %s packed, %s installed, %d entries\n", s.name, printable(s.f.Name), printable(s.f.Version),
-			s.f.Format, printable(s.f.Arch), printable(s.f.File), human(s.f.Packed), human(s.f.Installed), s.f.Entries)
+		fmt.Fprintf(b, "%s  %s %s (%s, %s)\n   %s\n   %s packed, %s installed, %d entries\n", s.name, printable.String(s.f.Name), printable.String(s.f.Version),
+			s.f.Format, printable.String(s.f.Arch), printable.String(s.f.File), human(s.f.Packed), human(s.f.Installed), s.f.Entries)
 	}
 	b.WriteString("\n" + r.Verdict() + "\n")
 	for _, c := range r.Summary {
@@ -64,13 +64,13 @@ func (r *Report) Verdict() string {
 func textDifference(b *strings.Builder, d *Difference) {
 	textLine(b, "  ", d)
 	if d.Note != "" {
-		fmt.Fprintf(b, "      ! %s\n", printable(d.Note))
+		fmt.Fprintf(b, "      ! %s\n", printable.String(d.Note))
 	}
 	for _, p := range d.Below {
-		fmt.Fprintf(b, "      %s\n", printable(strings.TrimPrefix(p, d.Subject+"/")))
+		fmt.Fprintf(b, "      %s\n", printable.String(strings.TrimPrefix(p, d.Subject+"/")))
 	}
 	for _, l := range d.Lines {
-		fmt.Fprintf(b, "      %s\n", printable(l))
+		fmt.Fprintf(b, "      %s\n", printable.String(l))
 	}
 }
 
@@ -118,7 +118,7 @@ func (d *Difference) rest() string {
 // subject names what differs.
 func (d *Difference) subject() string {
 	if d.SubjectB != "" {
-		return d.subjectA() + " (B: " + printable(d.SubjectB) + ")"
+		return d.subjectA() + " (B: " + printable.String(d.SubjectB) + ")"
 	}
 	return d.subjectA()
 }
@@ -126,9 +126,9 @@ func (d *Difference) subject() string {
 func (d *Difference) subjectA() string {
 	switch d.Kind {
 	case "script", "service", "registry", "environment", "account", "control":
-		return d.Kind + " " + printable(d.Subject)
+		return d.Kind + " " + printable.String(d.Subject)
 	}
-	return printable(d.Subject)
+	return printable.String(d.Subject)
 }
 
 // what says which attribute differs; "" where the subject tells.
@@ -171,7 +171,7 @@ func orNone(s string) string {
 
 func (r *Report) textSizes(b *strings.Builder) {
 	row := func(x Size) {
-		fmt.Fprintf(b, "  %9s -> %9s %10s  %s\n", human(x.A), human(x.B), growth(x), printable(x.Path))
+		fmt.Fprintf(b, "  %9s -> %9s %10s  %s\n", human(x.A), human(x.B), growth(x), printable.String(x.Path))
 	}
 	b.WriteString("\nSizes\n")
 	row(Size{"package file", r.A.Packed, r.B.Packed})
@@ -213,23 +213,3 @@ func human(n int64) string {
 	}
 	return fmt.Sprintf("%d B", n)
 }
-
-// printable escapes what would not be seen, or would change how the rest is seen:
-// a name in a package may be anything.
-func printable(s string) string {
-	if strings.IndexFunc(s, hidden) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if hidden(r) {
-			q := strconv.QuoteRuneToASCII(r)
-			b.WriteString(q[1 : len(q)-1])
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-func hidden(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) && r != '\t' }

@@ -40,7 +40,7 @@ func ReadFS(ctx context.Context, fsys fs.FS, jobs int) (*Tree, error) {
 // readFS reads fsys; errors name files as they are in the folder dir.
 func readFS(ctx context.Context, dir string, fsys fs.FS, jobs int) (*Tree, error) {
 	t := new(Tree)
-	groups := map[inode][]int{}
+	groups := map[packaging.Inode][]int{}
 	err := fs.WalkDir(fsys, ".", func(path string, _ fs.DirEntry, err error) error {
 		if err == nil {
 			err = ctx.Err()
@@ -66,7 +66,7 @@ func readFS(ctx context.Context, dir string, fsys fs.FS, jobs int) (*Tree, error
 		case 0:
 			f.Size = fi.Size()
 			f.Body = fsBody{fsys, path}
-			if n, linked := inodeOf(fi); linked {
+			if n, linked := packaging.InodeOf(fi); linked {
 				groups[n] = append(groups[n], len(t.Files))
 			}
 		default:

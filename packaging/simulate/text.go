@@ -7,8 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/vpkg/vpkg/internal/printable"
 )
 
 // mostFiles is how many lines the text has for each kind of change: a release
@@ -25,7 +26,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		f    *Facts
 	}{{"old", r.Old}, {"new", r.New}} {
 		if x.f != nil {
-			fmt.Fprintf(b, "  %s  %s\n", x.name, printable(x.f.File))
+			fmt.Fprintf(b, "  %s  %s\n", x.name, printable.String(x.f.File))
 		}
 	}
 	r.textSummary(b)
@@ -46,20 +47,20 @@ func (r *Report) title() string {
 	if f == nil {
 		f = r.Old
 	}
-	name := printable(fmt.Sprintf("%s (%s, %s)", f.Name, r.Format, f.Arch))
+	name := printable.String(fmt.Sprintf("%s (%s, %s)", f.Name, r.Format, f.Arch))
 	switch r.Action {
 	case Install:
-		return "Installation of " + name + " " + printable(f.Version)
+		return "Installation of " + name + " " + printable.String(f.Version)
 	case Remove:
-		return "Removal of " + name + " " + printable(f.Version)
+		return "Removal of " + name + " " + printable.String(f.Version)
 	case Purge:
-		return "Purge of " + name + " " + printable(f.Version)
+		return "Purge of " + name + " " + printable.String(f.Version)
 	case Reinstall:
-		return "Reinstallation of " + name + " " + printable(f.Version)
+		return "Reinstallation of " + name + " " + printable.String(f.Version)
 	case Downgrade:
-		return "Downgrade of " + name + " from " + printable(r.Old.Version) + " to " + printable(f.Version)
+		return "Downgrade of " + name + " from " + printable.String(r.Old.Version) + " to " + printable.String(f.Version)
 	}
-	return "Upgrade of " + name + " from " + printable(r.Old.Version) + " to " + printable(f.Version)
+	return "Upgrade of " + name + " from " + printable.String(r.Old.Version) + " to " + printable.String(f.Version)
 }
 
 func (r *Report) textSummary(b *strings.Builder) {
@@ -130,7 +131,7 @@ func textWarnings(b *strings.Builder, title, mark string, ws []Warning) {
 		if w.About != "" {
 			line += w.About + ": "
 		}
-		wrap(b, "  ", "      ", printable(line+w.Text))
+		wrap(b, "  ", "      ", printable.String(line+w.Text))
 	}
 }
 
@@ -166,11 +167,11 @@ func textSteps(b *strings.Builder, indent string, steps []Step) {
 	for i := range steps {
 		t := &steps[i]
 		if t.Kind == "action" && len(t.Does) == 0 && len(t.Steps) == 0 && t.If == "" {
-			idle = append(idle, printable(t.Name))
+			idle = append(idle, printable.String(t.Name))
 			continue
 		}
 		flush()
-		wrap(b, indent, indent+"    ", printable(t.line()))
+		wrap(b, indent, indent+"    ", printable.String(t.line()))
 		if t.Kind == "script" && len(t.Does) == 0 {
 			fmt.Fprintf(b, "%s    nothing that is known to matter\n", indent)
 		}
@@ -196,7 +197,7 @@ func textEffects(b *strings.Builder, indent string, effects []Effect) {
 			text = "maybe: " + text
 		}
 		if text != last { // a command can do several things
-			wrap(b, indent, indent+"  ", printable(text))
+			wrap(b, indent, indent+"  ", printable.String(text))
 		}
 		last = text
 	}
@@ -239,7 +240,7 @@ func (r *Report) textServices(b *strings.Builder) {
 		if does != "" {
 			does = " (" + does + ")"
 		}
-		fmt.Fprintf(b, "  %s: %s%s\n", printable(v.Name), v.Outcome, printable(does))
+		fmt.Fprintf(b, "  %s: %s%s\n", printable.String(v.Name), v.Outcome, printable.String(does))
 	}
 }
 
@@ -252,9 +253,9 @@ func (r *Report) textConfig(b *strings.Builder) {
 			fmt.Fprintf(b, "  … and %d more: see --json\n", len(r.Config)-i)
 			break
 		}
-		fmt.Fprintf(b, "  %s (%s)\n", printable(d.Path), d.Kind)
+		fmt.Fprintf(b, "  %s (%s)\n", printable.String(d.Path), d.Kind)
 		for _, o := range d.Outcomes {
-			fmt.Fprintf(b, "      %-28s %s\n", localText(o.Local, r.Old != nil)+":", printable(o.text()))
+			fmt.Fprintf(b, "      %-28s %s\n", localText(o.Local, r.Old != nil)+":", printable.String(o.text()))
 		}
 	}
 }
@@ -320,7 +321,7 @@ func (r *Report) textFiles(b *strings.Builder) {
 				fmt.Fprintf(b, "  … and %d more lines: see --json\n", len(lines)-i)
 				break
 			}
-			wrap(b, "  ", "      ", printable(l))
+			wrap(b, "  ", "      ", printable.String(l))
 		}
 	}
 }
@@ -355,22 +356,3 @@ func foldFiles(list []File) []string {
 	}
 	return lines
 }
-
-// printable escapes what would not be seen, or would change how the rest is seen.
-func printable(s string) string {
-	if strings.IndexFunc(s, hidden) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, c := range s {
-		if hidden(c) {
-			q := strconv.QuoteRuneToASCII(c)
-			b.WriteString(q[1 : len(q)-1])
-		} else {
-			b.WriteRune(c)
-		}
-	}
-	return b.String()
-}
-
-func hidden(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) && r != '\t' }
