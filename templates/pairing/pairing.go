@@ -1,0 +1,35 @@
+// Package pairing has the scripts that pair a machine with its server, and the lines
+// with which people start them. They are the text that a library server sends and
+// its console shows; the steps are in the scripts themselves, pair.sh and pair.ps1.
+package pairing
+
+// A Script is what a pairing script is filled in with.
+type Script struct {
+	API     int    // the N of /api/vN that it was asked for with, and asks with
+	Profile int64  // of its address; 0 means none
+	Product string // the package's name: "illumio-ven"
+	Version string // the release that machines get: "25.2.20-10"
+	Images  []Image
+}
+
+// An Image is a package of that release, for one system.
+type Image struct {
+	OS       string // the target's label: "el8"
+	Arch     string // in the format's spelling: "x86_64"
+	Format   string // "rpm", "deb" or "msi"
+	Version  string // the package's own: "25.2.20-10.el8"
+	FileName string
+	Size     int64  // bytes
+	SHA256   string // 64 hexadecimal digits
+}
+
+// A Line is what a one-liner is made of.
+type Line struct {
+	API     int    // the N of /api/vN
+	Server  string // HOST:PORT
+	Profile int64
+	Code    string
+	// CA is the SHA-256 of the file /ca.crt, 64 hexadecimal digits: the line has a step
+	// that fetches and checks it first. Empty means that machines trust the server.
+	CA string
+}
