@@ -49,17 +49,21 @@ var operations = []operation{
 	{name: "pre-remove when enforced", prepare: "enforced a", run: erase, back: erase},
 }
 
-// TestKilledPlatform kills the hook before and after each of its effects, and then
-// calls it again, or gives the host back instead. The one ends as if nothing had
-// happened, the other as the host was before the product.
+// TestKilledPlatform kills the hook before its first and after each of its effects,
+// and then calls it again, or gives the host back instead. The one ends as if nothing
+// had happened, the other as the host was before the product. That to be killed after
+// an effect is to be killed before the next is shown by the operation start.
 func TestKilledPlatform(t *testing.T) {
 	for _, o := range operations {
 		t.Run(o.name, func(t *testing.T) {
 			t.Parallel()
 			b := newKillBox(t, killBox{noNft: o.noNft, wide: o.wide})
 			want, effects := b.whole(t, o)
+			b.dies(t, o, "before:0", effects[0], want)
 			for n, effect := range effects {
-				b.dies(t, o, fmt.Sprintf("before:%d", n), effect, want)
+				if n > 0 && o.name == "start" {
+					b.dies(t, o, fmt.Sprintf("before:%d", n), effect, want)
+				}
 				b.dies(t, o, fmt.Sprintf("after:%d", n), effect, want)
 			}
 			t.Logf("%d effects", len(effects))
