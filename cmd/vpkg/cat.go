@@ -40,11 +40,11 @@ its target.`,
 
 // each gives the entries of the package with their content.
 func (f *packageFile) each(ctx context.Context, r io.ReaderAt, give func(e *packaging.Entry, body io.Reader) error) error {
-	x, ok := f.format.(packaging.Extractor)
+	x, ok := f.Format.(packaging.Extractor)
 	if !ok {
-		return fmt.Errorf("files of %s packages cannot be read", f.format.Name())
+		return fmt.Errorf("files of %s packages cannot be read", f.Format.Name())
 	}
-	return x.Each(ctx, r, f.size, give)
+	return x.Each(ctx, r, f.Size, give)
 }
 
 // errDone ends the reading of a package.
@@ -52,7 +52,7 @@ var errDone = errors.New("done")
 
 // cat writes the content of a file.
 func (f *packageFile) cat(ctx context.Context, w io.Writer, name string) error {
-	p, err := f.format.Read(ctx, f, f.size, packaging.Headers)
+	p, err := f.Format.Read(ctx, f, f.Size, packaging.Headers)
 	if err != nil {
 		return err
 	}

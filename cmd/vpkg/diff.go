@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/compare"
 	"github.com/vpkg/vpkg/packaging/installed"
 )
@@ -114,11 +115,11 @@ func readSide(ctx context.Context, name string) (compare.Side, error) {
 		return compare.Side{}, err
 	}
 	defer f.Close()
-	p, err := f.read(ctx)
+	p, err := f.Package(ctx, packaging.Payload)
 	if err != nil {
 		return compare.Side{}, err
 	}
-	s := compare.Side{File: name, Format: f.format.Name(), Size: f.size, Package: p}
+	s := compare.Side{File: name, Format: f.Format.Name(), Size: f.Size, Package: p}
 	s.Texts, err = f.texts()
 	return s, err
 }
@@ -145,7 +146,7 @@ func (o *diffOptions) host(ctx context.Context, of compare.Side) (compare.Side, 
 // texts gives what of an MSI is not in a Package: what it does, in order, and the
 // tables that say more than the layout and the services.
 func (f *packageFile) texts() ([]compare.Text, error) {
-	c, err := f.open()
+	c, err := f.MSI()
 	if c == nil {
 		return nil, err
 	}

@@ -65,12 +65,12 @@ anything fails, all that was extracted is removed.`,
 
 // extract lays the files of the package down in a folder.
 func (f *packageFile) extract(ctx context.Context, dir string, o extract.Options) (extract.Result, error) {
-	p, err := f.format.Read(ctx, f, f.size, packaging.Headers)
+	p, err := f.Format.Read(ctx, f, f.Size, packaging.Headers)
 	if err != nil {
 		return extract.Result{}, err
 	}
 	o.Date = p.Date
-	r, bar := progress.Reading(os.Stderr, "extracting", f, f.size)
+	r, bar := progress.Reading(os.Stderr, "extracting", f, f.Size)
 	defer bar.Close()
 	return extract.To(dir, func(give func(e *packaging.Entry, body io.Reader) error) error {
 		return f.each(ctx, r, give)

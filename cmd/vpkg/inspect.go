@@ -4,20 +4,16 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/vpkg/vpkg/deb"
-	"github.com/vpkg/vpkg/msi"
+	"github.com/vpkg/vpkg/internal/pkgfile"
 	"github.com/vpkg/vpkg/packaging"
-	"github.com/vpkg/vpkg/rpm"
 )
 
 // inspectOptions are the flags of vpkg inspect.
@@ -77,14 +73,14 @@ payload, so that --files reads all of it. Signatures are listed, not checked.`,
 
 func (o *inspectOptions) run(ctx context.Context, w io.Writer, f *packageFile) error {
 	depth := packaging.Headers
-	if o.all() || o.files && f.format.Name() == "deb" {
+	if o.all() || o.files && f.Format.Name() == "deb" {
 		depth = packaging.Payload
 	}
-	p, err := f.readTo(ctx, depth)
+	p, err := f.Package(ctx, depth)
 	if err != nil {
 		return err
 	}
-	in := inspection(f.format.Name(), p)
+	in := inspection(f.Format.Name(), p)
 	if depth == packaging.Headers {
 		in.Checked = "headers"
 	}
@@ -130,91 +126,21 @@ func (o *inspectOptions) parts(in inspected) inspected {
 func frugal() { debug.SetGCPercent(10) }
 
 // A packageFile is an open package of any format that vpkg writes.
-type packageFile struct {
-	*os.File
-	size   int64
-	format packaging.Format
-	msi    *msi.Contents // of an MSI, once it was read
-}
+type packageFile struct{ *pkgfile.File }
 
 // openPackage opens a package that may be of any maker: the memory that it takes to
 // read it is bounded.
 func openPackage(name string) (*packageFile, error) {
 	frugal()
-	f, err := os.Open(name)
+	f, err := pkgfile.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	p := &packageFile{File: f}
-	if err := p.identify(); err != nil {
-		return nil, errors.Join(fmt.Errorf("reading %s: %w", name, err), f.Close())
-	}
-	return p, nil
-}
-
-// identify tells the format by how the file begins.
-func (f *packageFile) identify() error {
-	fi, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	f.size = fi.Size()
-	var magic [8]byte
-	n, err := f.ReadAt(magic[:], 0)
-	if err != nil && err != io.EOF { //nolint:errorlint // ReadAt returns io.EOF itself
-		return err
-	}
-	switch s := string(magic[:n]); {
-	case strings.HasPrefix(s, "\xed\xab\xee\xdb"):
-		f.format = rpm.Format{}
-	case s == "!<arch>\n":
-		f.format = deb.Format{}
-	case s == "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
-		f.format = msi.Format{}
-	default:
-		return fmt.Errorf("it is neither an RPM nor a DEB nor an MSI: it starts with %q", s)
-	}
-	return nil
-}
-
-// read reads all of it.
-func (f *packageFile) read(ctx context.Context) (*packaging.Package, error) {
-	return f.readTo(ctx, packaging.Payload)
-}
-
-// readTo reads it to that depth.
-func (f *packageFile) readTo(ctx context.Context, depth packaging.Depth) (*packaging.Package, error) {
-	c, err := f.open()
-	if err != nil {
-		return nil, err
-	}
-	var p *packaging.Package
-	if c != nil {
-		p, err = c.Package(ctx, depth)
-	} else {
-		p, err = f.format.Read(ctx, f, f.size, depth)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", f.Name(), err)
-	}
-	return p, nil
-}
-
-// open gives the tables of an MSI, which are read once; nil for another format.
-func (f *packageFile) open() (*msi.Contents, error) {
-	if f.format.Name() != "msi" || f.msi != nil {
-		return f.msi, nil
-	}
-	c, err := msi.Open(f, f.size)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", f.Name(), err)
-	}
-	f.msi = c
-	return c, nil
+	return &packageFile{f}, nil
 }
 
 func (f *packageFile) writeTable(w io.Writer, table string) error {
-	c, err := f.open()
+	c, err := f.MSI()
 	switch {
 	case err != nil:
 		return err
@@ -226,7 +152,7 @@ func (f *packageFile) writeTable(w io.Writer, table string) error {
 
 // msiContents is what an MSI has besides what all packages have; nil for others.
 func (f *packageFile) msiContents() (*inspectedMSI, error) {
-	c, err := f.open()
+	c, err := f.MSI()
 	if c == nil {
 		return nil, err
 	}
@@ -328,15 +254,15 @@ type inspectedSignature struct {
 
 // listSignatures lists those of the package, never nil.
 func (f *packageFile) listSignatures() ([]inspectedSignature, error) {
-	c, err := f.open()
+	c, err := f.MSI()
 	if err != nil {
 		return nil, err
 	}
 	var all []packaging.Signature
 	if c != nil {
 		all = c.ListSignatures()
-	} else if l, ok := f.format.(packaging.SignatureLister); ok {
-		if all, err = l.ListSignatures(f, f.size); err != nil {
+	} else if l, ok := f.Format.(packaging.SignatureLister); ok {
+		if all, err = l.ListSignatures(f, f.Size); err != nil {
 			return nil, fmt.Errorf("reading %s: %w", f.Name(), err)
 		}
 	}

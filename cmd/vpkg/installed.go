@@ -16,6 +16,7 @@ import (
 	"github.com/vpkg/vpkg/hooks"
 	"github.com/vpkg/vpkg/internal/progress"
 	"github.com/vpkg/vpkg/internal/sign"
+	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/installed"
 	"github.com/vpkg/vpkg/packaging/verify"
 	"github.com/vpkg/vpkg/platform"
@@ -108,11 +109,11 @@ func (o *verifyOptions) readExpected(ctx context.Context, to *installed.Options)
 		return troubleError{err}
 	}
 	defer f.Close()
-	if to.Package, err = f.read(ctx); err != nil {
+	if to.Package, err = f.Package(ctx, packaging.Payload); err != nil {
 		return troubleError{err}
 	}
-	to.Format = f.format.Name()
-	c, err := f.open()
+	to.Format = f.Format.Name()
+	c, err := f.MSI()
 	if err != nil {
 		return troubleError{err}
 	}

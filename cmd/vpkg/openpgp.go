@@ -43,8 +43,8 @@ func (f *packageFile) signatures(ctx context.Context, keys *sign.Keys) ([]openPG
 		}
 		all = append(all, o)
 	}
-	if f.format.Name() == "rpm" {
-		found, err := rpm.Signatures(ctx, f, f.size, keys)
+	if f.Format.Name() == "rpm" {
+		found, err := rpm.Signatures(ctx, f, f.Size, keys)
 		for _, s := range found {
 			what := "header"
 			if s.Payload {
@@ -54,7 +54,7 @@ func (f *packageFile) signatures(ctx context.Context, keys *sign.Keys) ([]openPG
 		}
 		return all, err
 	}
-	found, err := deb.Signatures(ctx, f, f.size, keys)
+	found, err := deb.Signatures(ctx, f, f.Size, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (f *packageFile) signatures(ctx context.Context, keys *sign.Keys) ([]openPG
 	if err != nil || text == nil {
 		return all, err
 	}
-	beside, err := keys.Check(ctx, text, func() io.Reader { return io.NewSectionReader(f, 0, f.size) })
+	beside, err := keys.Check(ctx, text, func() io.Reader { return io.NewSectionReader(f, 0, f.Size) })
 	for _, s := range beside {
 		add("detached", s)
 	}

@@ -92,7 +92,7 @@ func (o *signPackageOptions) run(ctx context.Context, w io.Writer, names []strin
 		if err != nil {
 			return fmt.Errorf("signing %s: %w", name, err)
 		}
-		if err := errors.Join(s.can(f.format.Name()), f.Close()); err != nil {
+		if err := errors.Join(s.can(f.Format.Name()), f.Close()); err != nil {
 			return fmt.Errorf("signing %s: %w", name, err)
 		}
 	}
@@ -187,14 +187,14 @@ func (s *packageSigner) sign(ctx context.Context, name string) (written, by stri
 		return name, by, s.signDetached(ctx, f, name)
 	}
 	var content func(w io.Writer) error
-	switch f.format.Name() {
+	switch f.Format.Name() {
 	case "deb":
 		content = func(w io.Writer) error {
-			return deb.Sign(ctx, f, f.size, w, deb.SignOptions{Key: s.openPGP, Date: s.date, Replace: s.replace})
+			return deb.Sign(ctx, f, f.Size, w, deb.SignOptions{Key: s.openPGP, Date: s.date, Replace: s.replace})
 		}
 	case "rpm":
 		content = func(w io.Writer) error {
-			return rpm.Sign(ctx, f, f.size, w, rpm.SignOptions{Key: s.openPGP, Date: s.date, Replace: s.replace, Legacy: s.legacy})
+			return rpm.Sign(ctx, f, f.Size, w, rpm.SignOptions{Key: s.openPGP, Date: s.date, Replace: s.replace, Legacy: s.legacy})
 		}
 	default:
 		a, err := s.describe(ctx, f)
@@ -203,7 +203,7 @@ func (s *packageSigner) sign(ctx context.Context, name string) (written, by stri
 		}
 		by = a.Chain[0].Subject.String()
 		content = func(w io.Writer) error {
-			return msi.Sign(ctx, f, f.size, w, msi.SignOptions{Signer: a, Replace: s.replace})
+			return msi.Sign(ctx, f, f.Size, w, msi.SignOptions{Signer: a, Replace: s.replace})
 		}
 	}
 	info, err := f.Stat()
@@ -217,7 +217,7 @@ func (s *packageSigner) sign(ctx context.Context, name string) (written, by stri
 
 // signDetached writes the signature of a DEB to a file.
 func (s *packageSigner) signDetached(ctx context.Context, f *packageFile, name string) error {
-	text, err := deb.SignDetached(ctx, f, f.size, deb.SignOptions{Key: s.openPGP, Date: s.date})
+	text, err := deb.SignDetached(ctx, f, f.Size, deb.SignOptions{Key: s.openPGP, Date: s.date})
 	if err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func (s *packageSigner) signDetached(ctx context.Context, f *packageFile, name s
 
 // describe gives what signs an MSI in the name of its product, as vpkg build does.
 func (s *packageSigner) describe(ctx context.Context, f *packageFile) (*sign.Authenticode, error) {
-	p, err := f.readTo(ctx, packaging.Headers)
+	p, err := f.Package(ctx, packaging.Headers)
 	if err != nil {
 		return nil, err
 	}

@@ -155,7 +155,7 @@ func readSimulated(ctx context.Context, name string) (*simulate.Side, string, er
 	}
 	defer f.Close()
 	s := &simulate.Side{File: name}
-	if s.Package, err = f.read(ctx); err != nil {
+	if s.Package, err = f.Package(ctx, packaging.Payload); err != nil {
 		return nil, "", err
 	}
 	// What may be large and does not matter here is not held while the other package is read.
@@ -166,14 +166,14 @@ func readSimulated(ctx context.Context, name string) (*simulate.Side, string, er
 	if s.Hook, err = f.hook(ctx, s.Package.Layout); err != nil {
 		return nil, "", err
 	}
-	c, err := f.open()
+	c, err := f.MSI()
 	if err == nil && c != nil {
 		s.Installer, err = installer(c)
 	}
 	if err != nil {
 		return nil, "", err
 	}
-	return s, f.format.Name(), nil
+	return s, f.Format.Name(), nil
 }
 
 // maxHook bounds the configuration of a hook, in bytes.
@@ -188,7 +188,7 @@ func (f *packageFile) hook(ctx context.Context, l packaging.Layout) (*hooks.Conf
 		if l[i].Size <= maxHook && l[i].HasBody() && strings.HasSuffix(l[i].Path, file) {
 			program, _ := strings.CutSuffix(l[i].Path, file)
 			_, linux := l.Lookup(program + "/bin/vpkg-hook")
-			if linux || f.format.Name() == "msi" {
+			if linux || f.Format.Name() == "msi" {
 				want = l[i].Path
 			}
 		}
@@ -197,11 +197,11 @@ func (f *packageFile) hook(ctx context.Context, l packaging.Layout) (*hooks.Conf
 		return nil, nil
 	}
 	var text bytes.Buffer
-	each, ok := f.format.(packaging.Extractor)
+	each, ok := f.Format.(packaging.Extractor)
 	if !ok {
 		return nil, nil
 	}
-	err := each.Each(ctx, f, f.size, func(e *packaging.Entry, body io.Reader) error {
+	err := each.Each(ctx, f, f.Size, func(e *packaging.Entry, body io.Reader) error {
 		if e.Path != want {
 			return nil
 		}

@@ -51,7 +51,7 @@ func (v *verifier) lint(ctx context.Context, x *verification, f *packageFile, p 
 		x.Linters = append(x.Linters, linterRun{name, status})
 		x.Findings = append(x.Findings, found...)
 	}
-	switch f.format.Name() {
+	switch f.Format.Name() {
 	case "rpm":
 		found, err := lintFile(ctx, f.Name(), "rpmlint", nil, rpmlintLine)
 		note("rpmlint", found, err)
@@ -64,7 +64,7 @@ func (v *verifier) lint(ctx context.Context, x *verification, f *packageFile, p 
 		note("lintian", found, err)
 	}
 	if len(p.Scripts) > 0 {
-		found, err := shellcheck(ctx, f.format.Name(), p)
+		found, err := shellcheck(ctx, f.Format.Name(), p)
 		note("shellcheck", found, err)
 	}
 }

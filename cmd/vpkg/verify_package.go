@@ -54,7 +54,7 @@ func (v *verifier) one(ctx context.Context, name string, alone bool) (verificati
 		return verification{}, err
 	}
 	defer f.Close()
-	x := verification{Package: name, Format: f.format.Name(), Digests: "good", Findings: []verify.Finding{}}
+	x := verification{Package: name, Format: f.Format.Name(), Digests: "good", Findings: []verify.Finding{}}
 	p, err := v.contents(ctx, &x, f, alone)
 	if err != nil {
 		return x, err
@@ -63,7 +63,7 @@ func (v *verifier) one(ctx context.Context, name string, alone bool) (verificati
 		return x, err
 	}
 	if p != nil && v.meant != nil {
-		found, err := v.meant.compare(ctx, f.format.Name(), p, x.Signature != string(sign.Unsigned))
+		found, err := v.meant.compare(ctx, f.Format.Name(), p, x.Signature != string(sign.Unsigned))
 		if err != nil {
 			return x, err
 		}
@@ -103,24 +103,24 @@ func (v *verifier) contents(ctx context.Context, x *verification, f *packageFile
 	var r io.ReaderAt = f
 	if alone {
 		var bar *progress.Progress
-		r, bar = progress.Reading(os.Stderr, "verifying", f, f.size)
+		r, bar = progress.Reading(os.Stderr, "verifying", f, f.Size)
 		defer bar.Close()
 	}
-	p, err := f.format.Read(ctx, r, f.size, packaging.Headers)
+	p, err := f.Format.Read(ctx, r, f.Size, packaging.Headers)
 	if err != nil {
 		return damaged(err)
 	}
-	subject := verify.Subject{Format: f.format.Name(), Package: p, Folders: v.folders(p)}
-	switch f.format.(type) {
+	subject := verify.Subject{Format: f.Format.Name(), Package: p, Folders: v.folders(p)}
+	switch f.Format.(type) {
 	case rpm.Format:
-		origin, err := rpm.ReadOrigin(f, f.size)
+		origin, err := rpm.ReadOrigin(f, f.Size)
 		if err != nil {
 			return damaged(err)
 		}
 		subject.Compare = rpm.CompareEVR
 		subject.BuildHost, subject.Source = origin.Host, origin.Source
 	case deb.Format:
-		sums, err := deb.HasSums(ctx, f, f.size)
+		sums, err := deb.HasSums(ctx, f, f.Size)
 		if err != nil {
 			return damaged(err)
 		}
@@ -129,7 +129,7 @@ func (v *verifier) contents(ctx context.Context, x *verification, f *packageFile
 		}
 		subject.Compare = deb.CompareVersion
 	}
-	scan := verify.NewScan(f.format.Name(), p, subject.BuildHost)
+	scan := verify.NewScan(f.Format.Name(), p, subject.BuildHost)
 	if err := f.each(ctx, r, scan.File); err != nil {
 		return damaged(err)
 	}
@@ -152,7 +152,7 @@ func (v *verifier) folders(p *packaging.Package) []string {
 
 // ice applies the rules of Windows Installer.
 func (v *verifier) ice(ctx context.Context, x *verification, f *packageFile) error {
-	c, err := f.open()
+	c, err := f.MSI()
 	if c == nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (v *verifier) ice(ctx context.Context, x *verification, f *packageFile) err
 // signed finds out about the signatures of a package. Those of one that is damaged so
 // that they cannot be found are none.
 func (v *verifier) signed(ctx context.Context, x *verification, f *packageFile) error {
-	if f.format.Name() == "msi" {
+	if f.Format.Name() == "msi" {
 		return v.authenticode(ctx, x, f)
 	}
 	all, err := f.signatures(ctx, v.keys)
@@ -200,7 +200,7 @@ func (v *verifier) signed(ctx context.Context, x *verification, f *packageFile) 
 
 // authenticode finds out about the signature of an MSI.
 func (v *verifier) authenticode(ctx context.Context, x *verification, f *packageFile) error {
-	c, err := f.open()
+	c, err := f.MSI()
 	if err != nil {
 		return nil //nolint:nilerr // a finding says already that it is damaged
 	}
