@@ -164,9 +164,11 @@ var tampers = []tamper{
 	{"journal", `echo '{"format":1,"event":{"phase":"pre-install","action":"upgrade"}}' >` + stateDir + "/journal.json", "rm " + stateDir + "/journal.json", "unfinished " + stateDir + "/journal.json", ""},
 }
 
-// The component that puts rules back is stopped in its tracks while they are changed.
+// The component that puts rules back is stopped in its tracks while they are changed,
+// but not while it puts them back: others would wait for it.
 const (
-	hold  = "kill -STOP $(systemctl show -p MainPID --value venPlatformHandler); "
+	hold = "handler=$(systemctl show -p MainPID --value venPlatformHandler); kill -STOP $handler; " +
+		"until flock -n " + stateDir + "/platform.lock true; do kill -CONT $handler; sleep 0.2; kill -STOP $handler; done; "
 	letGo = "kill -CONT $(systemctl show -p MainPID --value venPlatformHandler)"
 )
 

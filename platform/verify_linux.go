@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/vpkg/vpkg/hooks"
 )
@@ -437,10 +438,7 @@ func (v *verification) filtered(ctx context.Context, up bool) error {
 	}
 	changed, err := f.changed(ctx)
 	if err == nil && changed { // or is being changed on purpose: that is done under the lock
-		lerr := v.locked(func() error {
-			changed, err = f.changed(ctx)
-			return nil
-		})
+		lerr := v.settled(ctx, func() { changed, err = f.changed(ctx) })
 		if lerr != nil {
 			v.Log.Warn("looking without the lock", "error", lerr)
 		}
@@ -454,6 +452,42 @@ func (v *verification) filtered(ctx context.Context, up bool) error {
 		v.add(RuleFirewall, packetFilter, v.whatChanged(ctx, f, policy.Version))
 	}
 	return nil
+}
+
+// patience is how long who only looks waits for who changes.
+const patience = 30 * time.Second
+
+// settled looks while nothing is being changed on purpose. What has the lock for
+// longer than that hangs or was stopped in its tracks, and is not waited for.
+func (v *verification) settled(ctx context.Context, look func()) error {
+	type lock struct {
+		unlock func()
+		err    error
+	}
+	got := make(chan lock, 1)
+	go func() {
+		unlock, err := v.Sys.Lock(v.state(lockFile))
+		got <- lock{unlock, err}
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case l := <-got:
+		if l.err != nil {
+			return l.err
+		}
+		defer l.unlock()
+		look()
+		return nil
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	go func() { // which ends with the program, if not before
+		if l := <-got; l.err == nil {
+			l.unlock()
+		}
+	}()
+	return fmt.Errorf("%s is still locked after %s", v.state(lockFile), patience)
 }
 
 func (v *verification) whatChanged(ctx context.Context, f filter, version string) string {

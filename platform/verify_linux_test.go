@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/vpkg/vpkg/hooks"
 	"github.com/vpkg/vpkg/hooks/hookstest"
@@ -192,6 +194,47 @@ func ruleLines(found []Deviation) string {
 		lines = append(lines, d.Rule+" "+d.Where)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// A busySystem's lock is another's until that channel is closed.
+type busySystem struct {
+	hooks.System
+	free chan struct{}
+}
+
+func (s busySystem) Lock(string) (func(), error) {
+	<-s.free
+	return func() {}, nil
+}
+
+// TestSettled waits for who changes things, but not for ever.
+func TestSettled(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		after time.Duration // the lock is free
+		looks bool
+	}{
+		{"at once", 0, true},
+		{"soon", patience - time.Second, true},
+		{"never", patience + time.Hour, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := busySystem{new(hookstest.System), make(chan struct{})}
+				time.AfterFunc(tc.after, func() { close(s.free) })
+				v := verification{Product: Product{Sys: s, Config: verifiedConfig()}}
+				looked, begin := false, time.Now()
+				err := v.settled(t.Context(), func() { looked = true })
+				if looked != tc.looks || (err == nil) != tc.looks {
+					t.Errorf("looked: %t, %v, want %t", looked, err, tc.looks)
+				}
+				if waited := time.Since(begin); waited != min(tc.after, patience) {
+					t.Errorf("waited %s, want %s", waited, min(tc.after, patience))
+				}
+				time.Sleep(2 * time.Hour) // of the bubble: who waits still for the lock ends
+			})
+		})
+	}
 }
 
 func TestDeviationsInImage(t *testing.T) {
