@@ -1,0 +1,98 @@
+package authority
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Files are a certificate, with those between it and the authority, and its key, in
+// files of the administrator's. Refresh is to be called before the first use.
+type Files struct {
+	Cert, Key string // may be the same
+
+	mu      sync.Mutex
+	at      [2]stamp
+	current atomic.Pointer[tls.Certificate]
+}
+
+// A stamp tells one content of a file from another.
+type stamp struct {
+	time time.Time
+	size int64
+	file os.FileInfo
+}
+
+func (s stamp) same(t stamp) bool {
+	return s.file != nil && t.file != nil && s.time.Equal(t.time) && s.size == t.size && os.SameFile(s.file, t.file)
+}
+
+// Refresh reads the files again if they have changed. After an error the certificate
+// is the one that it was.
+func (f *Files) Refresh() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var at [2]stamp
+	for i, name := range []string{f.Cert, f.Key} {
+		fi, err := os.Stat(name)
+		if err != nil {
+			return err
+		}
+		at[i] = stamp{fi.ModTime(), fi.Size(), fi}
+	}
+	if f.current.Load() != nil && at[0].same(f.at[0]) && at[1].same(f.at[1]) {
+		return nil
+	}
+	cert, err := os.ReadFile(f.Cert)
+	if err != nil {
+		return err
+	}
+	key, err := os.ReadFile(f.Key)
+	if err != nil {
+		return err
+	}
+	c, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return fmt.Errorf("certificate %s with key %s: %w", f.Cert, f.Key, err)
+	}
+	f.at = at
+	f.current.Store(&c)
+	return nil
+}
+
+// GetCertificate is for a tls.Config.
+func (f *Files) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return f.current.Load(), nil
+}
+
+// writeTemp writes b to a new file beside name, for its owner alone, and syncs it.
+func writeTemp(name string, b []byte) (_ string, err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), ".authority-*") // 0600
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
+}
+
+// syncDir makes names in a folder outlast a power cut. On Windows a folder cannot be
+// opened for that.
+func syncDir(name string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
