@@ -67,35 +67,65 @@ func Open(dir string, hosts []string) (*Authority, error) {
 
 func open(dir string, hosts []string, now func() time.Time) (*Authority, error) {
 	a := &Authority{dir: dir, now: now}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	name := filepath.Join(dir, CAFile)
-	c, err := load(name)
+	err := a.load()
 	if errors.Is(err, fs.ErrNotExist) {
-		c, err = a.create(name)
+		err = a.create()
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !c.Leaf.IsCA || c.Leaf.KeyUsage&x509.KeyUsageCertSign == 0 {
-		return nil, fmt.Errorf("%s: its certificate is not that of an authority", name)
-	}
-	if a.now().After(c.Leaf.NotAfter) {
-		return nil, fmt.Errorf("%s: the authority was good until %s", name, c.Leaf.NotAfter.Format(time.DateOnly))
-	}
-	a.ca = c
 	if err := a.SetHosts(hosts); err != nil {
 		return nil, err
 	}
 	return a, nil
 }
 
+// Read opens the authority in a folder with the certificate that its server has, and
+// makes nothing. It is nil if there is none.
+func Read(dir string) (*Authority, error) {
+	a := &Authority{dir: dir, now: time.Now}
+	err := a.load()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	c, err := load(filepath.Join(dir, ServerFile))
+	if err == nil {
+		a.hosts = hostsOf(c.Leaf)
+		a.server.Store(&c)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return a, nil
+}
+
+// load reads what was made once.
+func (a *Authority) load() error {
+	name := filepath.Join(a.dir, CAFile)
+	c, err := load(name)
+	if err != nil {
+		return err
+	}
+	if !c.Leaf.IsCA || c.Leaf.KeyUsage&x509.KeyUsageCertSign == 0 {
+		return fmt.Errorf("%s: its certificate is not that of an authority", name)
+	}
+	if a.now().After(c.Leaf.NotAfter) {
+		return fmt.Errorf("%s: the authority was good until %s", name, c.Leaf.NotAfter.Format(time.DateOnly))
+	}
+	a.ca = c
+	return nil
+}
+
 // create makes the authority. Two that do so at once get the same one.
-func (a *Authority) create(name string) (tls.Certificate, error) {
+func (a *Authority) create() error {
+	if err := os.MkdirAll(a.dir, 0o700); err != nil {
+		return err
+	}
 	key, serial, err := newKey()
 	if err != nil {
-		return tls.Certificate{}, err
+		return err
 	}
 	now := a.now()
 	t := &x509.Certificate{
@@ -111,11 +141,12 @@ func (a *Authority) create(name string) (tls.Certificate, error) {
 	}
 	b, err := sign(t, t, key, key)
 	if err != nil {
-		return tls.Certificate{}, err
+		return err
 	}
+	name := filepath.Join(a.dir, CAFile)
 	tmp, err := writeTemp(name, b)
 	if err != nil {
-		return tls.Certificate{}, err
+		return err
 	}
 	// A link, for a rename would take away the authority of another that was faster.
 	err = os.Link(tmp, name)
@@ -123,9 +154,9 @@ func (a *Authority) create(name string) (tls.Certificate, error) {
 		err = nil
 	}
 	if err = errors.Join(err, os.Remove(tmp), syncDir(a.dir)); err != nil {
-		return tls.Certificate{}, err
+		return err
 	}
-	return load(name)
+	return a.load()
 }
 
 // newKey gives a key, and a serial number of 127 random bits.
@@ -175,13 +206,21 @@ func (a *Authority) PEM() []byte {
 }
 
 // SHA256 is that of PEM, as 64 hexadecimal digits: what sha256sum prints.
-func (a *Authority) SHA256() string {
-	sum := sha256.Sum256(a.PEM())
+func (a *Authority) SHA256() string { return SHA256(a.PEM()) }
+
+// SHA256 gives that of b, as 64 hexadecimal digits.
+func SHA256(b []byte) string {
+	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }
 
 // Certificate is the authority's.
 func (a *Authority) Certificate() *x509.Certificate { return a.ca.Leaf }
 
-// Server is the certificate that is served now.
-func (a *Authority) Server() *x509.Certificate { return a.server.Load().Leaf }
+// Server is the certificate that is served now; nil after Read, if there is none.
+func (a *Authority) Server() *x509.Certificate {
+	if c := a.server.Load(); c != nil {
+		return c.Leaf
+	}
+	return nil
+}

@@ -199,6 +199,13 @@ func TestLife(t *testing.T) {
 	if err := a.Refresh(); err != nil || served().Equal(was) {
 		t.Errorf("the certificate of the other process is not used: %v", err)
 	}
+	read, err := Read(dir)
+	if err != nil || !bytes.Equal(read.PEM(), ca) || !read.Server().Equal(served()) {
+		t.Errorf("reading the folder gives %v, %v", read, err)
+	}
+	if read, err := Read(t.TempDir()); read != nil || err != nil {
+		t.Errorf("reading nothing gives %v, %v", read, err)
+	}
 	// Near its own end the authority's certificates end with it, and are not made
 	// for every client anew.
 	c.add(a.Certificate().NotAfter.Sub(c.now()) - 24*time.Hour)
@@ -367,5 +374,24 @@ func TestFiles(t *testing.T) {
 	}
 	if got, _ := f.GetCertificate(nil); got != second {
 		t.Error("the good certificate was given up")
+	}
+}
+
+// TestReadCA: of a file with a key, the certificate alone is offered to machines.
+func TestReadCA(t *testing.T) {
+	dir := t.TempDir()
+	a := opened(t, dir, hosts, time.Now)
+	got, err := ReadCA(filepath.Join(dir, CAFile))
+	if err != nil || !bytes.Equal(got, a.PEM()) {
+		t.Errorf("got %q, %v; want %q", got, err, a.PEM())
+	}
+	for name, file := range map[string]string{
+		"a server's certificate": filepath.Join(dir, ServerFile),
+		"no certificate":         write(t, filepath.Join(t.TempDir(), "ca.crt"), []byte("none")),
+		"no file":                filepath.Join(dir, "none"),
+	} {
+		if got, err := ReadCA(file); err == nil || !strings.Contains(err.Error(), file) {
+			t.Errorf("%s gives %q, %v; want an error that names the file", name, got, err)
+		}
 	}
 }

@@ -2,6 +2,8 @@ package authority
 
 import (
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -69,6 +71,37 @@ func (f *Files) Refresh() error {
 // GetCertificate is for a tls.Config.
 func (f *Files) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return f.current.Load(), nil
+}
+
+// ReadCA reads the certificates in a file, PEM, of authorities that machines are to
+// trust. Whatever else is in it, such as a key, is left out.
+func ReadCA(name string) ([]byte, error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	var all []byte
+	for {
+		var block *pem.Block
+		if block, b = pem.Decode(b); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if !c.IsCA {
+			return nil, fmt.Errorf("%s: the certificate of %q is not that of an authority", name, c.Subject)
+		}
+		all = append(all, pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})...)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s has no certificate, PEM", name)
+	}
+	return all, nil
 }
 
 // writeTemp writes b to a new file beside name, for its owner alone, and syncs it.

@@ -96,6 +96,9 @@ func (a *Authority) refresh() error {
 
 // issue makes a certificate, in the place of one that may be there.
 func (a *Authority) issue() error {
+	if len(a.hosts) == 0 {
+		return errors.New("it is not known which hosts the certificate is for")
+	}
 	key, serial, err := newKey()
 	if err != nil {
 		return err
@@ -153,6 +156,12 @@ func hostsOf(c *x509.Certificate) []string {
 		hosts = append(hosts, ip.String())
 	}
 	return hosts
+}
+
+// CheckHosts says why a certificate cannot be for these hosts.
+func CheckHosts(hosts []string) error {
+	_, err := hostNames(hosts)
+	return err
 }
 
 // hostNames gives hosts as a certificate has them: names first, none twice.
