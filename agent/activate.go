@@ -66,7 +66,7 @@ func (a Activator) Try(ctx context.Context) (err error) {
 	}
 	defer client.Close()
 	answer, err := client.Activate(ctx, ActivateRequest{
-		Code: code, RequestID: id,
+		Code: code, RequestID: id, ProfileID: config.Profile,
 		Hostname: a.Host.Name, OSID: a.Host.OSID, Version: a.Version, Formats: a.Host.Formats,
 		Mode: config.Mode, Labels: config.Labels,
 	})

@@ -106,7 +106,7 @@ func TestActivate(t *testing.T) {
 	s.AddCode(code, 1)
 	addr, ca := s.Start(t)
 	a := activator(t)
-	prepare(t, a, agent.ActivationConfig{Server: addr, CAFile: ca, Mode: agent.ModeFull, Labels: agent.Labels{Role: "Web Server", Loc: "x"}}, code)
+	prepare(t, a, agent.ActivationConfig{Server: addr, CAFile: ca, Profile: "2", Mode: agent.ModeFull, Labels: agent.Labels{Role: "Web Server", Loc: "x"}}, code)
 	if err := a.Activate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestActivate(t *testing.T) {
 	body := string(s.Calls("activate")[0].Body)
 	for _, want := range []string{
 		`"hostname":"h"`, `"os_id":"debian-x86_64-13"`, `"version":"25.2.20-10"`, `"formats":["nftables"]`,
-		`"enforcement_mode":"full"`, `"labels":{"loc":"x","role":"Web Server"}`,
+		`"profile_id":"2"`, `"enforcement_mode":"full"`, `"labels":{"loc":"x","role":"Web Server"}`,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("sent %s, without %s", body, want)

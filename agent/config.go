@@ -32,6 +32,7 @@ const maxValue = 1 << 10
 type ActivationConfig struct {
 	Server   string // HOST:PORT; required
 	Proxy    string // HOST:PORT of an HTTP proxy; empty means none
+	Profile  string // decimal number of the pairing profile that the code is believed to be of; empty means that nobody says
 	CAFile   string // absolute path of the PEM certificates that are trusted, in the place of the system's; empty means the system's
 	Insecure bool   // the server's certificate is not checked
 	Mode     string // enforcement mode asked for; empty leaves it to the server
@@ -55,6 +56,7 @@ func (c *ActivationConfig) entries(insecure *string) []entry {
 	return []entry{
 		{"masterconfig_server", &c.Server},
 		{"proxy_server", &c.Proxy},
+		{"profile_id", &c.Profile},
 		{"ca_file", &c.CAFile},
 		{"insecure", insecure},
 		{"enforcement_mode", &c.Mode},
@@ -141,6 +143,9 @@ func (c ActivationConfig) Validate() error {
 		if err := checkHostPort(*e.value); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", e.key, err))
 		}
+	}
+	if n, err := strconv.ParseInt(c.Profile, 10, 64); c.Profile != "" && (err != nil || n < 1 || strconv.FormatInt(n, 10) != c.Profile) {
+		errs = append(errs, fmt.Errorf("profile_id: %q is not the number of a profile", c.Profile))
 	}
 	if c.CAFile != "" && !filepath.IsAbs(c.CAFile) {
 		errs = append(errs, fmt.Errorf("ca_file: %q is not an absolute path", c.CAFile))

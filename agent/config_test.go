@@ -7,7 +7,7 @@ import (
 
 func TestParseActivationConfig(t *testing.T) {
 	all := ActivationConfig{
-		Server: "pce.example.com:8443", Proxy: "[fe80::1]:3128", CAFile: "/etc/ca.pem", Insecure: true, Mode: ModeVisibility,
+		Server: "pce.example.com:8443", Proxy: "[fe80::1]:3128", Profile: "9223372036854775807", CAFile: "/etc/ca.pem", Insecure: true, Mode: ModeVisibility,
 		Labels: Labels{Role: "Web Server", App: "a: b # c", Env: "Prüfung", Loc: "x"},
 	}
 	for _, tt := range []struct {
@@ -23,8 +23,9 @@ func TestParseActivationConfig(t *testing.T) {
 		{name: "no colon", text: "masterconfig_server: a:1\n1secret\n", err: []string{"line 2: want key: value"}},
 		{name: "twice", text: "masterconfig_server: a:1\nmasterconfig_server: b:1\n", err: []string{"line 2: masterconfig_server is there twice"}},
 		{name: "nothing", text: "", err: []string{"masterconfig_server: no server is named"}},
-		{name: "everything wrong", text: "masterconfig_server: https://a\nproxy_server: b\nca_file: ca.pem\ninsecure: yes\nenforcement_mode: enforced\n", err: []string{
+		{name: "everything wrong", text: "masterconfig_server: https://a\nproxy_server: b\nprofile_id: 02\nca_file: ca.pem\ninsecure: yes\nenforcement_mode: enforced\n", err: []string{
 			"masterconfig_server: \"https://a\": want HOST:PORT, without https://", "proxy_server: \"b\": want HOST:PORT",
+			`profile_id: "02" is not the number of a profile`,
 			"ca_file: \"ca.pem\" is not an absolute path", "insecure: \"yes\"", "enforcement_mode: \"enforced\" is none of idle,",
 		}},
 		{name: "control character", text: "masterconfig_server: a:1\nrole: a\x1b[2Jb\n", err: []string{`role: "a\x1b[2Jb" has a character`}},

@@ -56,6 +56,7 @@ type ActivateRequest struct {
 	// digits. An answer can be lost after the code was used up: the same code with
 	// the same id is then answered again.
 	RequestID string   `json:"request_id"`
+	ProfileID string   `json:"profile_id,omitempty"` // decimal: which pairing profile the code is believed to be of
 	Hostname  string   `json:"hostname"`
 	OSID      string   `json:"os_id"` // "debian-x86_64-13"
 	Version   string   `json:"version"`

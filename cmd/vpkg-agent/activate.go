@@ -136,6 +136,9 @@ func prepare(ctx context.Context, a agent.Activator, o activateOptions, v variab
 			c.warn("%s", line)
 		}
 		settings = o.over(stored)
+		if code != "" {
+			settings.Profile = o.config.Profile // what is stored was the profile of another code
+		}
 	} else if o.config.Proxy == "" {
 		if settings.Proxy, err = proxyOf(settings.Server); err != nil {
 			return settings, err

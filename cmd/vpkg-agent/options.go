@@ -21,6 +21,7 @@ const activateUsage = `Usage: vpkg-agent activate [OPTIONS]
 
   --management-server HOST:PORT  the server
   --activation-code-file FILE    file with the activation code, - for standard input
+  --profile-id NUMBER            pairing profile that the code is of
   --ca-file FILE                 certificates to trust in the place of the system's, PEM
   --proxy-server HOST:PORT       HTTP proxy on the way to the server
   --insecure                     do not check the server's certificate
@@ -68,6 +69,7 @@ func parseOptions(args []string) (activateOptions, error) {
 	values := map[string]*string{
 		"management-server": &o.config.Server, "m": &o.config.Server,
 		"activation-code-file": &o.codeFile,
+		"profile-id":           &o.config.Profile,
 		"ca-file":              &o.config.CAFile,
 		"proxy-server":         &o.config.Proxy,
 		"enforcement-mode":     &o.config.Mode,
@@ -145,6 +147,7 @@ func (o activateOptions) over(c agent.ActivationConfig) agent.ActivationConfig {
 	}{
 		{&c.Server, o.config.Server},
 		{&c.Proxy, o.config.Proxy},
+		{&c.Profile, o.config.Profile},
 		{&c.CAFile, o.config.CAFile},
 		{&c.Mode, o.config.Mode},
 		{&c.Labels.Role, o.config.Labels.Role},

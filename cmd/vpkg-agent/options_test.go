@@ -22,9 +22,9 @@ func TestParseOptions(t *testing.T) {
 		err        string
 	}{
 		{name: "none", want: activateOptions{timeout: time.Minute}},
-		{name: "all", args: "--management-server|a:1|--activation-code-file|-|--ca-file|/c|--proxy-server|p:2|--insecure|--enforcement-mode|full|--role|Web Server|--app|a|--env|-e|--loc|l|--timeout|90", want: activateOptions{
+		{name: "all", args: "--management-server|a:1|--activation-code-file|-|--ca-file|/c|--proxy-server|p:2|--profile-id|2|--insecure|--enforcement-mode|full|--role|Web Server|--app|a|--env|-e|--loc|l|--timeout|90", want: activateOptions{
 			config: agent.ActivationConfig{
-				Server: "a:1", CAFile: "/c", Proxy: "p:2", Insecure: true, Mode: "full",
+				Server: "a:1", CAFile: "/c", Proxy: "p:2", Profile: "2", Insecure: true, Mode: "full",
 				Labels: agent.Labels{Role: "Web Server", App: "a", Env: "-e", Loc: "l"},
 			},
 			codeFile: "-", timeout: 90 * time.Second,
