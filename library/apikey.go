@@ -41,7 +41,8 @@ func (l *Library) NewAPIKey(ctx context.Context, name string) (k APIKey, secret 
 	return k, secret, nil
 }
 
-// CheckAPIKey gives the key of that id if it is its secret, and ErrToken otherwise.
+// CheckAPIKey gives the key of that id if it is its secret, and ErrToken otherwise,
+// of which there is an event.
 func (l *Library) CheckAPIKey(ctx context.Context, id, secret string) (APIKey, error) {
 	keys, err := l.APIKeys(ctx)
 	if err != nil {
@@ -53,7 +54,15 @@ func (l *Library) CheckAPIKey(ctx context.Context, id, secret string) (APIKey, e
 			return k, nil
 		}
 	}
-	return APIKey{}, ErrToken
+	if !isWord(id, 64) {
+		id = "" // whatever it is, it is no id
+	}
+	err = l.Store.Update(ctx, func(tx Tx) error {
+		e := l.event(EventAuthFailed, id)
+		e.Reason = ReasonUnknown
+		return l.addRefused(tx, e)
+	})
+	return APIKey{}, errors.Join(ErrToken, err)
 }
 
 // APIKeys lists them by id.

@@ -29,7 +29,9 @@ const (
 	EventActivate      = "agent.activate"
 	EventGoodbye       = "agent.goodbye"
 	EventDeactivate    = "agent.deactivate"
+	EventUnpair        = "agents.unpair"
 	EventPolicy        = "sec_policy.create"
+	EventAuthFailed    = "request.authentication_failed"
 	EventAPIKeyCreate  = "api_key.create"
 	EventAPIKeyDelete  = "api_key.delete"
 )

@@ -53,12 +53,17 @@ func (l *Library) importAny(ctx context.Context, name string) ([]Imported, error
 		return nil, err
 	}
 	defer f.Close()
-	b := bufio.NewReader(f)
+	return l.ImportFrom(ctx, filepath.Base(name), fi.Size(), f)
+}
+
+// ImportFrom is Import of what r gives: a bundle, or a package file with that name and
+// size in bytes. The size of a bundle is the caller's to bound.
+func (l *Library) ImportFrom(ctx context.Context, name string, size int64, r io.Reader) ([]Imported, error) {
+	b := bufio.NewReader(r)
 	if magic, err := b.Peek(3); err == nil && string(magic) == "BZh" {
 		return l.importBundle(ctx, b)
 	}
-	e := entry{Name: filepath.Base(name), Size: fi.Size()}
-	return []Imported{l.importFile(ctx, e, b)}, ctx.Err()
+	return []Imported{l.importFile(ctx, entry{Name: name, Size: size}, b)}, ctx.Err()
 }
 
 func (l *Library) importFolder(ctx context.Context, dir string) ([]Imported, error) {

@@ -32,6 +32,8 @@ var (
 	ErrCode = errors.New("the activation code is not valid")
 	// ErrToken is for a token that is not the workload's, or an API key that is none.
 	ErrToken = errors.New("the token is not valid")
+	// ErrNoPolicy is in the ErrNotFound of a workload that is to have no policy.
+	ErrNoPolicy = errors.New("there is no policy")
 )
 
 // A Library is what a server serves. It has no state of its own: a copy with
@@ -57,6 +59,11 @@ type Library struct {
 
 	MaxPackage int64  // bytes that a package file may have; 0 means DefaultMaxPackage
 	Actor      string // who is written into events; empty means "local"
+
+	// Refused is asked before the event of a refused code or API key is written, so
+	// that who tries many does not fill the Store: write says whether it is, and
+	// skipped how many were not since the last that was. Nil means that all are.
+	Refused func() (write bool, skipped int64)
 }
 
 // DefaultMaxPackage is the largest package file that is imported, in bytes.
@@ -101,6 +108,44 @@ func (l *Library) event(kind, subject string) Event {
 		e.Actor = "local"
 	}
 	return e
+}
+
+// addRefused adds the event of something that was refused, unless that is too many.
+func (l *Library) addRefused(tx Tx, e Event) error {
+	if l.Refused != nil {
+		write, skipped := l.Refused()
+		if !write {
+			return nil
+		}
+		if skipped != 0 {
+			e.Detail = fmt.Sprintf("%d more before it were not written down", skipped)
+		}
+	}
+	return tx.AddEvent(e)
+}
+
+// State is a number that is another one after every change of the Store, whoever
+// made it. What is known from a State is known as long as it stays.
+func (l *Library) State(ctx context.Context) (int64, error) { return l.Store.State(ctx) }
+
+// Ready reports why the library cannot be used: its state cannot be read, or there is
+// no room for packages.
+func (l *Library) Ready(ctx context.Context) (err error) {
+	if err := l.Store.View(ctx, func(tx Tx) error {
+		_, err := tx.Setting("ready")
+		return err
+	}); err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	up, err := l.Packages.Create(ctx)
+	if err != nil {
+		return fmt.Errorf("packages: %w", err)
+	}
+	defer func() { err = errors.Join(err, up.Close()) }()
+	if _, err := up.Write(make([]byte, 1<<16)); err != nil {
+		return fmt.Errorf("packages: %w", err)
+	}
+	return nil
 }
 
 // isText reports whether s is at most limit bytes of one printable line.

@@ -78,6 +78,15 @@ func (l *Library) SetPolicy(ctx context.Context, p Policy) (Policy, error) {
 	return p, nil
 }
 
+// Policies lists all by mode and format.
+func (l *Library) Policies(ctx context.Context) (ps []Policy, err error) {
+	err = l.Store.View(ctx, func(tx Tx) error {
+		ps, err = tx.Policies()
+		return err
+	})
+	return ps, err
+}
+
 // Policy gives what a workload is to have in force. ErrNotFound means no policy, or
 // no workload.
 func (l *Library) Policy(ctx context.Context, id int64, token string) (p Policy, err error) {
@@ -88,7 +97,7 @@ func (l *Library) Policy(ctx context.Context, id int64, token string) (p Policy,
 		}
 		p, err = policyOf(tx, w)
 		if err == nil && p.Version == "" {
-			err = fmt.Errorf("policy of workload %d: %w", id, ErrNotFound)
+			err = fmt.Errorf("policy of workload %d: %w: %w", id, ErrNotFound, ErrNoPolicy)
 		}
 		return err
 	})

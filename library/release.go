@@ -149,24 +149,38 @@ func (l *Library) Sweep(ctx context.Context) error {
 // else of the product's default, or else of the newest. Profile 0 means none. A
 // version that has no package for the system is ErrNotFound, which names those it
 // has: another version is not taken instead.
-func (l *Library) Choose(ctx context.Context, profile int64, product, system, arch string) (image Image, err error) {
-	err = l.Store.View(ctx, func(tx Tx) error {
-		r, err := l.choose(tx, profile, product)
-		if err != nil {
-			return err
+func (l *Library) Choose(ctx context.Context, profile int64, product, system, arch string) (Image, error) {
+	r, err := l.Release(ctx, profile, product)
+	if err != nil {
+		return Image{}, err
+	}
+	return r.Image(system, arch)
+}
+
+// ChooseOf is Choose with the version that a machine asks for itself.
+func (l *Library) ChooseOf(ctx context.Context, product, version, system, arch string) (Image, error) {
+	rs, err := l.Releases(ctx)
+	if err != nil {
+		return Image{}, err
+	}
+	i := slices.IndexFunc(rs, func(r Release) bool { return r.Product == product && r.Version == version })
+	if i < 0 {
+		return Image{}, fmt.Errorf("release %.40q of %s: %w", version, product, ErrNotFound)
+	}
+	return rs[i].Image(system, arch)
+}
+
+// Image gives the package for a system. ErrNotFound names those that there are.
+func (r Release) Image(system, arch string) (Image, error) {
+	var has []string
+	for _, i := range r.Images {
+		if i.OS == system && i.Arch == arch {
+			return i, nil
 		}
-		var has []string
-		for _, i := range r.Images {
-			if i.OS == system && i.Arch == arch {
-				image = i
-				return nil
-			}
-			has = append(has, i.OS+"/"+i.Arch)
-		}
-		return fmt.Errorf("%s %s has no package for %.40q on %.40q: %w; it has %s",
-			product, r.Version, system, arch, ErrNotFound, strings.Join(has, ", "))
-	})
-	return image, err
+		has = append(has, i.OS+"/"+i.Arch)
+	}
+	return Image{}, fmt.Errorf("%s %s has no package for %.40q on %.40q: %w; it has %s",
+		r.Product, r.Version, system, arch, ErrNotFound, strings.Join(has, ", "))
 }
 
 // Release gives the release that Choose chooses from.

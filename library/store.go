@@ -15,6 +15,9 @@ type Store interface {
 	// Update changes the state as a whole, or not at all if change returns an error:
 	// it returns nil only when the change outlasts a power cut. No two run at once.
 	Update(ctx context.Context, change func(Tx) error) error
+	// State is a number that is another one after every change, whichever process
+	// made it, and cheap to ask for. It has no meaning in another process.
+	State(ctx context.Context) (int64, error)
 	Close() error
 }
 
@@ -41,6 +44,7 @@ type Tx interface {
 
 	Workloads(after int64, limit int) ([]Workload, error) // by id
 	Workload(id int64) (Workload, error)
+	CountWorkloads() (map[string]int64, error) // by status
 	WorkloadByRequest(key int64, request string) (Workload, error)
 	SaveWorkload(*Workload) error
 

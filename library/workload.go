@@ -106,6 +106,7 @@ func (l *Library) Activate(ctx context.Context, a Activation) (w Workload, token
 		case reason != "":
 			e = l.event(EventActivate, a.Hostname)
 			e.Reason = reason
+			return l.addRefused(tx, e)
 		case w.UUID != uuid:
 			return nil // a repetition is no event
 		default:
@@ -279,6 +280,44 @@ func (l *Library) leave(ctx context.Context, id int64, token, status, kind strin
 		e.Detail = w.Hostname
 		return errors.Join(tx.SaveWorkload(&w), tx.AddEvent(e))
 	})
+}
+
+// Unpair makes the token of a workload worth nothing, for a machine that is lost: the
+// server cannot tell it, and what is in force there stays.
+func (l *Library) Unpair(ctx context.Context, id int64) error {
+	return l.Store.Update(ctx, func(tx Tx) error {
+		w, err := tx.Workload(id)
+		if err == nil && w.Status == StatusUninstalled {
+			err = ErrNotFound
+		}
+		if err != nil {
+			return fmt.Errorf("workload %d: %w", id, err)
+		}
+		w.Status = StatusUninstalled
+		e := l.event(EventUnpair, strconv.FormatInt(id, 10))
+		e.Detail = w.Hostname
+		return errors.Join(tx.SaveWorkload(&w), tx.AddEvent(e))
+	})
+}
+
+// Workload gives one, also one that was deactivated.
+func (l *Library) Workload(ctx context.Context, id int64) (w Workload, err error) {
+	err = l.Store.View(ctx, func(tx Tx) error {
+		if w, err = tx.Workload(id); err != nil {
+			return fmt.Errorf("workload %d: %w", id, err)
+		}
+		return nil
+	})
+	return w, err
+}
+
+// CountWorkloads tells how many there are of each status.
+func (l *Library) CountWorkloads(ctx context.Context) (n map[string]int64, err error) {
+	err = l.Store.View(ctx, func(tx Tx) error {
+		n, err = tx.CountWorkloads()
+		return err
+	})
+	return n, err
 }
 
 // Workloads gives at most limit of them, by id, from the one after that id on.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	driver "modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -31,6 +32,8 @@ var migrations = []string{schema}
 type DB struct {
 	write *sql.DB // one connection: SQLite has one writer
 	read  *sql.DB
+	state *sql.DB      // one connection, that sees what others change and changes nothing
+	lost  atomic.Int64 // errors of state
 }
 
 // busyTimeout is how long one process waits for another's change, in milliseconds.
@@ -76,6 +79,10 @@ func open(ctx context.Context, name string) (_ *DB, err error) {
 	}
 	db.read.SetMaxOpenConns(readers)
 	db.read.SetMaxIdleConns(readers)
+	if db.state, err = connect(name, "_pragma=query_only(1)"); err != nil {
+		return nil, err
+	}
+	db.state.SetMaxOpenConns(1)
 	return &db, nil
 }
 
@@ -152,10 +159,24 @@ func (db *DB) Update(ctx context.Context, change func(library.Tx) error) error {
 	return tx.Commit()
 }
 
+// State is SQLite's data_version: how many times one connection saw that another had
+// changed something. The count is that connection's own, so that the errors, after
+// which there may be a new one, are in the number too.
+func (db *DB) State(ctx context.Context) (int64, error) {
+	lost := db.lost.Load()
+	var n int64
+	// A query that is broken off can cost the connection.
+	if err := db.state.QueryRowContext(context.WithoutCancel(ctx), "PRAGMA data_version").Scan(&n); err != nil {
+		db.lost.Add(1)
+		return 0, err
+	}
+	return lost<<32 | n&0xffffffff, nil
+}
+
 // Close closes the file. What is under way is waited for.
 func (db *DB) Close() error {
 	var errs []error
-	for _, d := range []*sql.DB{db.read, db.write} { // the last one tidies the log up
+	for _, d := range []*sql.DB{db.state, db.read, db.write} { // the last one tidies the log up
 		if d != nil {
 			errs = append(errs, d.Close())
 		}

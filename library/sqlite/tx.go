@@ -189,6 +189,19 @@ func (t transaction) Workload(id int64) (library.Workload, error) {
 	return one(t, scanWorkload, "SELECT "+workloadColumns+" FROM workloads WHERE id = ?", id)
 }
 
+func (t transaction) CountWorkloads() (map[string]int64, error) {
+	n := map[string]int64{}
+	scan := func(r row) (struct{}, error) {
+		var status string
+		var count int64
+		err := r.Scan(&status, &count)
+		n[status] = count
+		return struct{}{}, err
+	}
+	_, err := list(t, scan, "SELECT status, count(*) FROM workloads GROUP BY status")
+	return n, err
+}
+
 func (t transaction) WorkloadByRequest(key int64, request string) (library.Workload, error) {
 	return one(t, scanWorkload, "SELECT "+workloadColumns+" FROM workloads WHERE key = ? AND request = ?", key, request)
 }
