@@ -228,16 +228,14 @@ func small(t testing.TB, codec string) []byte {
 	return rpm.Resign(b.Bytes())
 }
 
-// TestChanged changes every byte of a package. Reading it may fail or not, but
-// ends, and the error says where.
+// TestChanged changes every byte of a package, in one of three ways. Reading it may
+// fail or not, but ends, and the error says where.
 func TestChanged(t *testing.T) {
 	good := small(t, "none")
 	for i := range good {
-		for _, change := range []byte{0x01, 0x80, 0xff} {
-			bad := bytes.Clone(good)
-			bad[i] ^= change
-			readBoth(t, rpm.Resign(bad))
-		}
+		bad := bytes.Clone(good)
+		bad[i] ^= [...]byte{0x01, 0x80, 0xff}[i%3]
+		readBoth(t, rpm.Resign(bad))
 	}
 }
 
