@@ -42,6 +42,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	uses := f.Int("uses", 1, "how often each code may be used; -1 is without end")
 	policyFile := f.String("policy", "", "`file` with the policy, JSON")
 	caOut := f.String("ca-out", "", "`file` to write the authority's certificate to")
+	imagesDir := f.String("images", "", "`folder` that vpkg build wrote: packages and pairing scripts")
 	calls := f.String("calls", "", "`file` to append the calls to")
 	heartbeat := f.Int("heartbeat", 0, "`seconds` between heartbeats, told to agents")
 	before := f.Duration("not-before", -time.Hour, "begin of the certificate's validity, from now")
@@ -99,6 +100,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 		if err := os.WriteFile(*caOut, ca.PEM, 0o644); err != nil {
 			return err
 		}
+	}
+	if *imagesDir != "" {
+		s.Before = images{*imagesDir, ca.PEM}.answer
 	}
 	fmt.Fprintf(stdout, "listening on %s\n", l.Addr()) // whoever started us waits for this line
 	return s.Serve(l, cert)

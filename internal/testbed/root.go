@@ -24,6 +24,7 @@ type Suite struct {
 
 var common = []string{
 	"conntrack", "dbus", "debsums", "ipset", "iproute2", "iptables", "kmod", "nftables", "passwd", "procps", "rpm", "systemd-sysv",
+	"busybox", "ca-certificates", "curl", "wget", // what a pairing script meets
 }
 
 // The suites, with the generation of rpm and dpkg that each one stands for.
