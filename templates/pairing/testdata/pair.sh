@@ -1121,9 +1121,11 @@ activate() {
 # report waits until the policy that came with the pairing is in force.
 report() {
 	tries=0
-	until logged "$program/bin/agent_status.sh"; do
+	while :; do
+		"$program/bin/agent_status.sh" >"$work/output" 2>&1 </dev/null 3>&-
+		result=$?
 		tries=$((tries + 1))
-		[ "$tries" -lt 60 ] || break
+		[ "$result" -ne 0 ] && [ "$tries" -lt 60 ] || break
 		sleep 1
 	done
 	while IFS= read -r line; do say "$line"; done <"$work/output"
