@@ -597,7 +597,7 @@ preflight() {
 
 check_programs() {
 	downloader='' hasher='' missing=''
-	for tool in chmod cat date df grep ls mkdir mktemp rm rmdir sleep tail tr uname wc; do
+	for tool in chmod cat date df grep ls mkdir mktemp mv rm rmdir sleep tail tr uname wc; do
 		has "$tool" || missing="$missing $tool"
 	done
 	if has curl; then
@@ -909,6 +909,9 @@ install_package() {
 	result=$?
 	if [ "$result" -ne 0 ]; then
 		shown
+		if grep -q -i -e 'dependency problems' -e 'unmet dependencies' -e 'nothing provides' -e 'is needed by' -e '^Error: .*Requires:' "$work/output"; then
+			fail 14 "Packages that it needs are missing, and $manager does not get them: install those that are named above, and run the line again."
+		fi
 		fail 13 "$manager could not install the package (exit status $result): see above and $log_file."
 	fi
 	installed_version
@@ -921,32 +924,20 @@ install_package() {
 	fi
 }
 
-# check_dependencies: rpm and dpkg alone get nothing that is missing.
+# check_dependencies finds out whether all that an RPM needs is there, for rpm alone
+# gets nothing, and the others do not need the network then.
 check_dependencies() {
 	lacking=''
-	case $manager in
-	dpkg)
-		# It is the configuration that fails for want of packages, and it can be tried.
-		dpkg --dry-run -i "$file" >"$work/output" 2>&1 </dev/null || lacking=1
-		;;
-	*)
-		[ "$format" = rpm ] || return 0
-		set -- --test -U
-		[ -z "$unsigned" ] || set -- "$@" --nosignature
-		if ! rpm "$@" "$file" >"$work/output" 2>&1 </dev/null && grep -q 'is needed by' "$work/output"; then
-			lacking=1
-		fi
-		;;
-	esac
+	[ "$format" = rpm ] || return 0
+	set -- --test -U
+	[ -z "$unsigned" ] || set -- "$@" --nosignature
+	rpm "$@" "$file" >"$work/output" 2>&1 </dev/null && return
+	grep -q 'is needed by' "$work/output" || return 0
 	noted
-	[ -n "$lacking" ] || return 0
-	case $manager in
-	rpm | dpkg)
-		shown
-		fail 14 "Packages that it needs are missing: install those that are named above, and run the line again."
-		;;
-	*) ;;
-	esac
+	lacking=1
+	[ "$manager" = rpm ] || return 0
+	shown
+	fail 14 'Packages that it needs are missing: install those that are named above, and run the line again.'
 }
 
 # is_unsigned reports whether an RPM has no signature at all.
@@ -1009,7 +1000,7 @@ install_deb() {
 		logged dpkg -i "$file"
 		return
 	fi
-	set -- apt-get -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold
+	set -- apt-get -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold
 	logged "$@" install "$file" && return
 	grep -q -i 'unmet dependencies' "$work/output" || return "$result"
 	say 'Packages that it needs are missing: looking for them'
@@ -1027,8 +1018,13 @@ undo() {
 		return 0
 	}
 	say 'Taking the installation back' >&2
+	rm -rf "$work"
+	work=$(mktemp -d /tmp/pair.XXXXXX) || return 0 # a purge removes the data folder
 	if [ "$format" = deb ]; then
+		# It removes the log too, which says why this was necessary.
+		mv -f "$log_file" "$log_file.kept" 2>/dev/null || :
 		logged dpkg --purge --force-remove-reinstreq "$product"
+		mv -f "$log_file.kept" "$log_file" 2>/dev/null || :
 	elif rpm -q "$product" >/dev/null 2>&1; then
 		logged rpm -e --allmatches "$product"
 	fi
@@ -1038,7 +1034,8 @@ undo() {
 		return 0
 	fi
 	[ -n "$had_data" ] || rm -rf "$data"
-	[ -n "$had_state" ] || rm -rf "$state"
+	# What the hook could not give back stands there, for a person.
+	[ -n "$had_state" ] || [ -e "$state/recovery.txt" ] || rm -rf "$state"
 	[ -n "$had_account" ] || ! id -u "$account" >/dev/null 2>&1 || userdel "$account" >&3 2>&1 || :
 	[ -n "$had_account" ] || ! grep -q "^$account:" /etc/group || groupdel "$account" >&3 2>&1 || :
 	rmdir "${state%/*}" 2>/dev/null || :
@@ -1125,7 +1122,7 @@ report() {
 		"$program/bin/agent_status.sh" >"$work/output" 2>&1 </dev/null 3>&-
 		result=$?
 		tries=$((tries + 1))
-		[ "$result" -ne 0 ] && [ "$tries" -lt 60 ] || break
+		if [ "$result" -eq 0 ] || [ "$tries" -ge 60 ]; then break; fi
 		sleep 1
 	done
 	while IFS= read -r line; do say "$line"; done <"$work/output"
