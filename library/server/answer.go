@@ -128,7 +128,7 @@ func isInternal(err error) bool {
 	var link *os.LinkError
 	var call *os.SyscallError
 	var number syscall.Errno
-	return errors.As(err, &path) || errors.As(err, &link) || errors.As(err, &call) || errors.As(err, &number)
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &path) || errors.As(err, &link) || errors.As(err, &call) || errors.As(err, &number)
 }
 
 // conflict leaves out what the Store says about its tables.
@@ -177,26 +177,27 @@ func (s *Server) admit(c *call, rt route) error {
 	if v := c.r.PathValue("v"); v != "" {
 		n, err := strconv.Atoi(strings.TrimPrefix(v, "v"))
 		if err != nil || n < 1 || !version.MatchString(v) {
-			return refuse(http.StatusNotFound, "there is no such version of the API; it begins with /api/v1")
+			return refuse(http.StatusNotFound, "there is no such version of the API; its addresses begin with /api/v1")
 		}
 		c.api = n
 	}
 	if rt.auth != authNone && !s.failures.has(c.client) {
 		return refuse(http.StatusTooManyRequests, "too many failures from this address; try again later")
 	}
-	if rt.auth != authKey {
-		return nil
-	}
-	if err := crossOrigin.Check(c.r); err != nil {
-		return refuse(http.StatusForbidden, "a browser sends this for another site")
-	}
-	if err := s.checkKey(c); err != nil {
-		return err
+	if rt.auth == authKey {
+		if err := crossOrigin.Check(c.r); err != nil {
+			return refuse(http.StatusForbidden, "a browser sends this for another site")
+		}
+		if err := s.checkKey(c); err != nil {
+			return err
+		}
 	}
 	if org := c.r.PathValue("org"); org != "" && org != "1" {
 		return refuse(http.StatusNotFound, "there is one organization, 1")
 	}
-	return nil
+	var err error
+	c.query, err = readQuery(c.r.URL.RawQuery, rt.query)
+	return err
 }
 
 var (
@@ -225,15 +226,15 @@ func (s *Server) checkKey(c *call) error {
 	return nil
 }
 
-// query reads the parameters that there may be, each once at most.
-func (c *call) query(names ...string) (url.Values, error) {
-	q, err := url.ParseQuery(c.r.URL.RawQuery)
+// readQuery reads the parameters that there may be, each once at most.
+func readQuery(raw string, names []string) (url.Values, error) {
+	q, err := url.ParseQuery(raw)
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "the query is not well-formed")
 	}
 	for name, values := range q {
 		if !slices.Contains(names, name) {
-			return nil, refuse(http.StatusBadRequest, "the parameter %.40q is none of %s", name, strings.Join(names, ", "))
+			return nil, refuse(http.StatusBadRequest, "there is no parameter %.40q here", name)
 		}
 		if len(values) > 1 {
 			return nil, refuse(http.StatusBadRequest, "the parameter %s is there twice", name)
@@ -260,12 +261,9 @@ func (c *call) id(name string) (int64, error) {
 // maxResults is the most, and the default, of a list: as the product documents it.
 const maxResults = 500
 
-// page reads max_results, and where a list goes on.
+// page reads max_results, and the id at which a list goes on, by that name.
 func (c *call) page(from string) (limit int, at int64, err error) {
-	q, err := c.query("max_results", from)
-	if err != nil {
-		return 0, 0, err
-	}
+	q := c.query
 	limit = maxResults
 	if q.Has("max_results") {
 		n, ok := number(q.Get("max_results"))

@@ -17,10 +17,7 @@ import (
 // getImage sends a pairing script or a package. Both are for machines that have no
 // credentials yet.
 func (s *Server) getImage(c *call) error {
-	q, err := c.query("pair_script", "profile_id", "os", "arch", "version")
-	if err != nil {
-		return err
-	}
+	q := c.query
 	var profile int64
 	if q.Has("profile_id") {
 		var ok bool
@@ -40,6 +37,7 @@ func (s *Server) getImage(c *call) error {
 	}
 	ctx := c.r.Context()
 	var image library.Image
+	var err error
 	if v := q.Get("version"); v != "" {
 		image, err = c.lib.ChooseOf(ctx, s.Product, v, system, arch)
 	} else {

@@ -242,9 +242,6 @@ func (s *Server) answerProfile(c *call, status int, p library.Profile) error {
 
 // profile gives the one that the path names.
 func (c *call) profile() (library.Profile, error) {
-	if _, err := c.query(); err != nil {
-		return library.Profile{}, err
-	}
 	id, err := c.id("id")
 	if err != nil {
 		return library.Profile{}, err

@@ -57,9 +57,6 @@ func imageOf(i library.Image) releaseImage {
 }
 
 func (s *Server) getReleases(c *call) error {
-	if _, err := c.query(); err != nil {
-		return err
-	}
 	rs, err := s.releases(c.r.Context(), c.lib)
 	if err != nil {
 		return err
@@ -83,9 +80,6 @@ func (s *Server) getReleases(c *call) error {
 }
 
 func (s *Server) getReleasesImages(c *call) error {
-	if _, err := c.query(); err != nil {
-		return err
-	}
 	rs, err := s.releases(c.r.Context(), c.lib)
 	if err != nil {
 		return err
@@ -105,9 +99,6 @@ type versionAnswer struct {
 }
 
 func (s *Server) getDefault(c *call) error {
-	if _, err := c.query(); err != nil {
-		return err
-	}
 	v, err := s.defaultVersion(c.r.Context(), c.lib)
 	if err != nil {
 		return err
@@ -120,9 +111,6 @@ func (s *Server) getDefault(c *call) error {
 }
 
 func (s *Server) putDefault(c *call) error {
-	if _, err := c.query(); err != nil {
-		return err
-	}
 	var q struct {
 		Version *string `json:"version"`
 	}
@@ -155,11 +143,7 @@ type uploaded struct {
 // postRelease imports what is sent: a package file, or the bundle that vpkg build
 // writes with --bundle.
 func (s *Server) postRelease(c *call) error {
-	q, err := c.query("name")
-	if err != nil {
-		return err
-	}
-	name := q.Get("name")
+	name := c.query.Get("name")
 	switch {
 	case name == "":
 		return refuse(http.StatusBadRequest, "name has to be given: the file's")

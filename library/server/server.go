@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -156,6 +157,7 @@ func (s *Server) HTTPServer() *http.Server {
 type route struct {
 	method, path string
 	auth         auth
+	query        []string // the parameters that there may be, each once at most
 	handle       func(*call) error
 }
 
@@ -174,43 +176,44 @@ const (
 func (s *Server) table() []route {
 	const v, org = "/api/{v}", "/api/{v}/orgs/{org}"
 	return []route{
-		{"GET", v + "/software/ven/image", authNone, s.getImage},
-		{"GET", v + "/software/ven/releases", authKey, s.getReleases},
-		{"GET", v + "/software/ven/releases-images", authKey, s.getReleasesImages},
-		{"POST", v + "/software/ven/releases", authKey, s.postRelease},
-		{"GET", org + "/software/ven/releases", authKey, s.getReleases},
-		{"GET", org + "/software/ven/releases-images", authKey, s.getReleasesImages},
-		{"GET", org + "/software/vens/default", authKey, s.getDefault},
-		{"PUT", org + "/software/vens/default", authKey, s.putDefault},
+		{"GET", v + "/software/ven/image", authNone, []string{"pair_script", "profile_id", "os", "arch", "version"}, s.getImage},
+		{"GET", v + "/software/ven/releases", authKey, nil, s.getReleases},
+		{"GET", v + "/software/ven/releases-images", authKey, nil, s.getReleasesImages},
+		{"POST", v + "/software/ven/releases", authKey, []string{"name"}, s.postRelease},
+		{"GET", org + "/software/ven/releases", authKey, nil, s.getReleases},
+		{"GET", org + "/software/ven/releases-images", authKey, nil, s.getReleasesImages},
+		{"GET", org + "/software/vens/default", authKey, nil, s.getDefault},
+		{"PUT", org + "/software/vens/default", authKey, nil, s.putDefault},
 
-		{"GET", org + "/pairing_profiles", authKey, s.getProfiles},
-		{"POST", org + "/pairing_profiles", authKey, s.postProfile},
-		{"GET", org + "/pairing_profiles/{id}", authKey, s.getProfile},
-		{"PUT", org + "/pairing_profiles/{id}", authKey, s.putProfile},
-		{"DELETE", org + "/pairing_profiles/{id}", authKey, s.deleteProfile},
-		{"POST", org + "/pairing_profiles/{id}/pairing_key", authKey, s.postKey},
-		{"GET", org + "/pairing_profiles/{id}/pairing_keys", authKey, s.getKeys},
-		{"DELETE", org + "/pairing_profiles/{id}/pairing_keys/{key}", authKey, s.deleteKey},
+		{"GET", org + "/pairing_profiles", authKey, []string{"max_results"}, s.getProfiles},
+		{"POST", org + "/pairing_profiles", authKey, nil, s.postProfile},
+		{"GET", org + "/pairing_profiles/{id}", authKey, nil, s.getProfile},
+		{"PUT", org + "/pairing_profiles/{id}", authKey, nil, s.putProfile},
+		{"DELETE", org + "/pairing_profiles/{id}", authKey, nil, s.deleteProfile},
+		{"POST", org + "/pairing_profiles/{id}/pairing_key", authKey, nil, s.postKey},
+		{"GET", org + "/pairing_profiles/{id}/pairing_keys", authKey, nil, s.getKeys},
+		{"DELETE", org + "/pairing_profiles/{id}/pairing_keys/{key}", authKey, nil, s.deleteKey},
 
-		{"GET", org + "/workloads", authKey, s.getWorkloads},
-		{"GET", org + "/workloads/{id}", authKey, s.getWorkload},
-		{"DELETE", org + "/workloads/{id}", authKey, s.deleteWorkload},
-		{"GET", org + "/vens", authKey, s.getVENs},
-		{"GET", org + "/vens/{id}", authKey, s.getVEN},
-		{"GET", org + "/events", authKey, s.getEvents},
-		{"GET", org + "/policies", authKey, s.getPolicies},
-		{"PUT", org + "/policies", authKey, s.putPolicy},
+		{"GET", org + "/workloads", authKey, []string{"max_results", "after"}, s.getWorkloads},
+		{"GET", org + "/workloads/{id}", authKey, nil, s.getWorkload},
+		{"DELETE", org + "/workloads/{id}", authKey, nil, s.deleteWorkload},
+		{"GET", org + "/vens", authKey, []string{"max_results", "after"}, s.getVENs},
+		{"GET", org + "/vens/{id}", authKey, nil, s.getVEN},
+		{"GET", org + "/events", authKey, []string{"max_results", "before"}, s.getEvents},
+		{"GET", org + "/policies", authKey, nil, s.getPolicies},
+		{"PUT", org + "/policies", authKey, nil, s.putPolicy},
 
-		{"POST", v + "/ven/activate", authCode, s.postActivate},
-		{"POST", v + "/ven/agents/{id}/heartbeat", authNone, s.postHeartbeat},
-		{"GET", v + "/ven/agents/{id}/policy", authNone, s.getAgentPolicy},
-		{"POST", v + "/ven/agents/{id}/goodbye", authNone, s.postGoodbye},
-		{"POST", v + "/ven/agents/{id}/deactivate", authNone, s.postDeactivate},
+		{"POST", v + "/ven/activate", authCode, nil, s.postActivate},
+		{"POST", v + "/ven/agents/{id}/heartbeat", authNone, nil, s.postHeartbeat},
+		{"GET", v + "/ven/agents/{id}/policy", authNone, nil, s.getAgentPolicy},
+		{"POST", v + "/ven/agents/{id}/goodbye", authNone, nil, s.postGoodbye},
+		{"POST", v + "/ven/agents/{id}/deactivate", authNone, nil, s.postDeactivate},
 
-		{"GET", "/ca.crt", authNone, s.getCA},
-		{"GET", "/healthz", authWatch, s.getHealth},
-		{"GET", "/readyz", authWatch, s.getReady},
-		{"GET", "/metrics", authWatch, s.getMetrics},
+		{"GET", "/api/openapi.json", authNone, nil, s.getOpenAPI},
+		{"GET", "/ca.crt", authNone, nil, s.getCA},
+		{"GET", "/healthz", authWatch, nil, s.getHealth},
+		{"GET", "/readyz", authWatch, nil, s.getReady},
+		{"GET", "/metrics", authWatch, nil, s.getMetrics},
 	}
 }
 
@@ -343,8 +346,9 @@ type call struct {
 	route  string           // for the log and the metrics
 	lib    *library.Library // with the one who asks as Actor
 	auth   auth
-	api    int   // the N of /api/vN; 0 if there is none
-	err    error // what is not told to the client
+	query  url.Values // those that the route has
+	api    int        // the N of /api/vN; 0 if there is none
+	err    error      // what is not told to the client
 }
 
 // script is the name of the pairing script that is asked for; empty means none.

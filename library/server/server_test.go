@@ -145,16 +145,22 @@ type answer struct {
 	body []byte
 }
 
+// broke is a body that breaks off.
+type broke struct{ err error }
+
+func (b broke) Read([]byte) (int, error) { return 0, b.err }
+
 // do sends a request through the handler.
 func (w *world) do(r *http.Request) answer {
 	w.t.Helper()
 	var sent []byte
 	if r.Body != nil {
 		var err error
+		var rest io.Reader = http.NoBody
 		if sent, err = io.ReadAll(r.Body); err != nil {
-			w.t.Fatal(err)
+			rest = broke{err}
 		}
-		r.Body = io.NopCloser(bytes.NewReader(sent))
+		r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(sent), rest))
 	}
 	rec := httptest.NewRecorder()
 	w.server.Handler().ServeHTTP(rec, r)

@@ -129,9 +129,6 @@ func (s *Server) getWorkload(c *call) error { return showWorkload(c, s.workloadO
 func (s *Server) getVEN(c *call) error      { return showWorkload(c, s.venOf) }
 
 func showWorkload[T any](c *call, show func(library.Workload) T) error {
-	if _, err := c.query(); err != nil {
-		return err
-	}
 	id, err := c.id("id")
 	if err != nil {
 		return err
@@ -145,9 +142,6 @@ func showWorkload[T any](c *call, show func(library.Workload) T) error {
 }
 
 func (s *Server) deleteWorkload(c *call) error {
-	if _, err := c.query(); err != nil {
-		return err
-	}
 	id, err := c.id("id")
 	if err == nil {
 		err = c.lib.Unpair(c.r.Context(), id)
@@ -214,9 +208,6 @@ func policyOf(p library.Policy) policy {
 }
 
 func (s *Server) getPolicies(c *call) error {
-	if _, err := c.query(); err != nil {
-		return err
-	}
 	ps, err := c.lib.Policies(c.r.Context())
 	if err != nil {
 		return err
@@ -234,9 +225,6 @@ const maxPolicy = 6*library.MaxRules + maxJSON
 
 // putPolicy puts a policy in the place of the one of its mode and format.
 func (s *Server) putPolicy(c *call) error {
-	if _, err := c.query(); err != nil {
-		return err
-	}
 	var q struct {
 		Mode     string `json:"enforcement_mode"`
 		Format   string `json:"format"`
