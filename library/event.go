@@ -32,6 +32,9 @@ const (
 	EventUnpair        = "agents.unpair"
 	EventPolicy        = "sec_policy.create"
 	EventAuthFailed    = "request.authentication_failed"
+	EventLogin         = "user.sign_in"
+	EventLogout        = "user.sign_out"
+	EventPassword      = "user.update_password"
 	EventAPIKeyCreate  = "api_key.create"
 	EventAPIKeyDelete  = "api_key.delete"
 )
