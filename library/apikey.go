@@ -54,8 +54,8 @@ func (l *Library) CheckAPIKey(ctx context.Context, id, secret string) (APIKey, e
 			return k, nil
 		}
 	}
-	if !isWord(id, 64) {
-		id = "" // whatever it is, it is no id
+	if len(id) != len("api_")+16 || !isWord(id, 20) {
+		id = "" // whatever it is, a secret in the wrong place perhaps: it is no id
 	}
 	err = l.Store.Update(ctx, func(tx Tx) error {
 		e := l.event(EventAuthFailed, id)

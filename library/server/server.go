@@ -72,8 +72,8 @@ type Limits struct {
 	Header time.Duration // until all of a request's header is there; 10 s
 	Body   time.Duration // until all of a small request is there; 30 s
 	Idle   time.Duration // between requests of one connection; 2 m
-	// Stall is how long a download or an upload may stand still; 1 m. One that moves by
-	// 256 KiB in this time is not cut off.
+	// Stall is how long a download or an upload may stand still; 2 m. The kernel takes
+	// what is sent in portions of up to some MB, on fast connections.
 	Stall time.Duration
 }
 
@@ -96,7 +96,7 @@ func (l *Limits) setDefaults() {
 	orDefault(&l.Header, 10*time.Second)
 	orDefault(&l.Body, 30*time.Second)
 	orDefault(&l.Idle, 2*time.Minute)
-	orDefault(&l.Stall, time.Minute)
+	orDefault(&l.Stall, 2*time.Minute)
 }
 
 // maxHeader bounds a request's header, in bytes.

@@ -1,0 +1,232 @@
+package server_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/vpkg/vpkg/library/server"
+)
+
+// counted tells whether files were sent by the kernel.
+type counted struct {
+	*net.TCPConn
+	files *atomic.Int64 // bytes
+}
+
+func (c counted) ReadFrom(r io.Reader) (int64, error) {
+	n, err := c.TCPConn.ReadFrom(r)
+	if l, ok := r.(*io.LimitedReader); ok {
+		if _, ok := l.R.(*os.File); ok {
+			c.files.Add(n)
+		}
+	}
+	return n, err
+}
+
+type countedListener struct {
+	net.Listener
+	files *atomic.Int64
+}
+
+func (l countedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return counted{c.(*net.TCPConn), l.files}, nil
+}
+
+// start serves without TLS.
+func (w *world) start() (address string, hs *http.Server, files *atomic.Int64) {
+	w.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	files = new(atomic.Int64)
+	hs = w.server.HTTPServer()
+	served := make(chan error, 1)
+	go func() { served <- hs.Serve(countedListener{l, files}) }()
+	w.t.Cleanup(func() {
+		hs.Close()
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			w.t.Error(err)
+		}
+	})
+	return l.Addr().String(), hs, files
+}
+
+// dial sends text and gives the connection.
+func dial(t *testing.T, address, text string) *net.TCPConn {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(time.Minute)) // so that a test that fails ends
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	return c.(*net.TCPConn)
+}
+
+const download = "GET /api/v18/software/ven/image?os=el8&arch=x86_64 HTTP/1.1\r\nHost: a\r\n\r\n"
+
+// A client that is slow gets all of it, however long it takes, and by the kernel.
+func TestSlowDownload(t *testing.T) {
+	t.Parallel()
+	const stall = 3 * time.Second
+	w := newWorld(t, func(s *server.Server) { s.Limits.Stall = stall })
+	b := w.add("ven.el8.rpm", "fake rpm illumio-ven 25.2.20 10.el8 x86_64", 40<<20)
+	address, _, files := w.start()
+	c := dial(t, address, download)
+	c.SetReadBuffer(64 << 10)
+	begin := time.Now()
+	r, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	var got bytes.Buffer
+	for {
+		n, err := io.CopyN(&got, r.Body, 400<<10)
+		if err == io.EOF && n >= 0 {
+			break
+		}
+		if err != nil {
+			t.Fatalf("after %d bytes and %v: %v", got.Len(), time.Since(begin), err)
+		}
+		time.Sleep(60 * time.Millisecond)
+	}
+	if !bytes.Equal(got.Bytes(), b) {
+		t.Errorf("%d bytes, want %d", got.Len(), len(b))
+	}
+	if took := time.Since(begin); took < stall {
+		t.Errorf("it took %v, less than the %v that this is about", took, stall)
+	}
+	if n := files.Load(); n < int64(len(b))*9/10 {
+		t.Errorf("the kernel sent %d bytes of %d", n, len(b))
+	}
+}
+
+// A client that does not read is cut off, and leaves nothing behind.
+func TestStalledDownload(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *server.Server) { s.Limits.Stall = 500 * time.Millisecond })
+	w.add("ven.el8.rpm", "fake rpm illumio-ven 25.2.20 10.el8 x86_64", 64<<20)
+	address, _, _ := w.start()
+	c := dial(t, address, download)
+	c.SetReadBuffer(4 << 10)
+	for begin := time.Now(); !strings.Contains(w.log.String(), "software/ven/image"); time.Sleep(20 * time.Millisecond) {
+		if time.Since(begin) > 30*time.Second {
+			t.Fatal("the request does not end")
+		}
+	}
+	if n, err := io.Copy(io.Discard, c); err == nil && n >= 64<<20 {
+		t.Errorf("all of it was sent")
+	}
+}
+
+// Who sends too slowly is cut off: a header, and a body.
+func TestSlowRequests(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *server.Server) {
+		s.Limits.Header, s.Limits.Body, s.Limits.Idle = 300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond
+	})
+	address, _, _ := w.start()
+	for _, c := range []struct{ name, text, want string }{
+		{"nothing", "", ""},
+		{"half a header", "GET /healthz HTTP/1.1\r\nHost: a\r\nX-A:", ""},
+		{"half a body", "POST /api/v1/ven/activate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", "408"},
+		{"idle after a request", "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "200"},
+		{"a header that is too large", "GET /healthz HTTP/1.1\r\nHost: a\r\nX-A: " + strings.Repeat("a", 64<<10) + "\r\n\r\n", "431"},
+		{"not HTTP", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "400"},
+		{"smuggled", "POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked, x\r\n\r\n", "501"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := io.ReadAll(dial(t, address, c.text)) // ends when the server closes it
+			if err != nil && !strings.Contains(err.Error(), "reset") {
+				t.Fatal(err)
+			}
+			if c.want != "" && !strings.HasPrefix(string(got), "HTTP/1.1 "+c.want) || c.want == "" && strings.Contains(string(got), " 200 ") {
+				t.Errorf("answer %.200q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// An activation that came before its client went is not lost, and one whose answer
+// nobody reads does no harm.
+func TestClientsThatGo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	p := w.profile(nil)
+	_, code := w.code(p.ID)
+	address, _, _ := w.start()
+	body := fmt.Sprintf(`{"activation_code":%q,"request_id":"r","hostname":"web1","os_id":"o","version":"1"}`, code)
+	for range 5 {
+		c := dial(t, address, fmt.Sprintf("POST /api/v1/ven/activate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+		c.SetLinger(0)
+		c.Close()
+	}
+	a := w.plain("POST", "/api/v1/ven/activate", body).want(t, 201)
+	if id := decode[map[string]any](t, a)["agent_id"]; id != "1" {
+		t.Errorf("agent %v, want the one that was paired first", id)
+	}
+}
+
+// A shutdown waits for downloads, and ends what the console keeps open.
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	open := make(chan struct{})
+	w := newWorld(t, func(s *server.Server) {
+		s.Console = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusOK)
+			http.NewResponseController(w).Flush()
+			close(open)
+			<-r.Context().Done()
+		})
+	})
+	b := w.add("ven.el8.rpm", "fake rpm illumio-ven 25.2.20 10.el8 x86_64", 64<<20)
+	address, hs, _ := w.start()
+	live := dial(t, address, "GET /live HTTP/1.1\r\nHost: a\r\n\r\n")
+	<-open
+	c := dial(t, address, download)
+	r, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	down := make(chan error, 1)
+	go func() { down <- hs.Shutdown(ctx) }()
+	if _, err := io.Copy(io.Discard, live); err != nil { // ends, since the shutdown began
+		t.Fatal(err)
+	}
+	select {
+	case err := <-down:
+		t.Fatalf("the shutdown ended (%v) before the download", err)
+	default:
+	}
+	got, err := io.ReadAll(r.Body)
+	if err != nil || !bytes.Equal(got, b) {
+		t.Errorf("%d bytes (%v), want %d", len(got), err, len(b))
+	}
+	if err := <-down; err != nil {
+		t.Error(err)
+	}
+	w.plain("GET", "/readyz", "").wantError(t, 503, "stopping")
+}
