@@ -32,6 +32,7 @@ packages='
 	brotli            payload: archives
 	bzip2             payload, deb
 	cabextract        msi: unpacks cabinets
+	curl              unit: asks servers as machines do
 	cpio              rpm: unpacking what rpm2cpio gives
 	dash              shell
 	debsig-verify     deb: signatures in packages

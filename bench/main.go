@@ -6,9 +6,10 @@
 //
 //	go run ./bench -o bench/results.md
 //
-// It also verifies an installed package beside rpm and sha256sum, and inspects large ones.
+// It also verifies an installed package beside rpm and sha256sum, inspects large ones,
+// and measures a library server beside nginx.
 //
-// It needs rpmbuild, dpkg-deb, wixl and msiextract; nfpm is built from its module. Figures of
+// It needs rpmbuild, dpkg-deb, wixl and msiextract, and nginx, wrk and curl for the library; nfpm is built from its module. Figures of
 // different runs or machines say nothing about each other, the ratios do.
 package main
 
@@ -37,8 +38,9 @@ func main() {
 	msi := flag.Int("msi", 200, "`MB` of payload of a Windows package; 0 leaves it out")
 	verify := flag.Int("verify", 10_000, "`files` of an installed package to verify, as root; 0 leaves it out")
 	inspect := flag.Int("inspect", 1000, "`MB` of payload of packages to inspect; 0 leaves it out")
+	library := flag.Int("library", 250, "`MB` of a package that a library server offers; 0 leaves it out")
 	flag.Parse()
-	err := run(ctx, *out, *sizes, *codecs, *runs, *msi, *verify, *inspect)
+	err := run(ctx, *out, *sizes, *codecs, *runs, *msi, *verify, *inspect, *library)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -46,7 +48,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, out, sizes, codecs string, runs, msi, verify, inspect int) error {
+func run(ctx context.Context, out, sizes, codecs string, runs, msi, verify, inspect, library int) error {
 	dir, err := os.MkdirTemp("", "vpkg-bench-*")
 	if err != nil {
 		return err
@@ -64,7 +66,12 @@ func run(ctx context.Context, out, sizes, codecs string, runs, msi, verify, insp
 	if err := b.tools(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(b.w, "# vpkg beside other tools\n\nMade by `go run ./bench -runs %d -sizes %q -codecs %s -msi %d -verify %d -inspect %d` on %d cores, %s. Seconds of the fastest run, resident MiB\nof the largest process, package MB (10^6 bytes); in brackets the ratio to vpkg. Payloads are executables: Go's own tools,\nand copies of them that differ in one byte of every page. Read the ratios; seconds are of that machine.\n", runs, sizes, codecs, msi, verify, inspect, runtime.NumCPU(), runtime.Version())
+	fmt.Fprintf(b.w, "# vpkg beside other tools\n\nMade by `go run ./bench -runs %d -sizes %q -codecs %s -msi %d -verify %d -inspect %d -library %d` on %d cores, %s. Seconds of the fastest run, resident MiB\nof the largest process, package MB (10^6 bytes); in brackets the ratio to vpkg. Payloads are executables: Go's own tools,\nand copies of them that differ in one byte of every page. Read the ratios; seconds are of that machine.\n", runs, sizes, codecs, msi, verify, inspect, library, runtime.NumCPU(), runtime.Version())
+	if library > 0 {
+		if err := b.library(ctx, library); err != nil {
+			return err
+		}
+	}
 	if verify > 0 {
 		if err := b.verify(ctx, verify); err != nil {
 			return err

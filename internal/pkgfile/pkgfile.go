@@ -24,7 +24,7 @@ var ErrFormat = errors.New("it is neither an RPM nor a DEB nor an MSI")
 func Identify(r io.ReaderAt) (packaging.Format, error) {
 	var magic [8]byte
 	n, err := r.ReadAt(magic[:], 0)
-	if err != nil && err != io.EOF { //nolint:errorlint // ReadAt returns io.EOF itself
+	if err != nil && err != io.EOF {
 		return nil, err
 	}
 	switch s := string(magic[:n]); {

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vpkg/vpkg/library/authority"
+)
+
+// welcome says where the server is, how it is trusted, and the first time also the
+// administrator's password and what to do next.
+func (o *serveOptions) welcome(cmd *cobra.Command, d *data, t transport, at net.Addr) error {
+	dir, err := filepath.Abs(d.dir)
+	if err != nil {
+		return err
+	}
+	server := t.server(at, len(o.hosts) > 0)
+	b := new(bytes.Buffer)
+	scheme := "https"
+	if t.certs == nil {
+		scheme = "http"
+	}
+	fmt.Fprintf(b, "Library    %s\nAddress    %s://%s/\n", dir, scheme, server)
+	if t.own != nil {
+		writeFingerprints(b, t.own)
+	} else if t.sum != "" {
+		fmt.Fprintf(b, "Authority  %s  sha256sum of /ca.crt\n", t.sum)
+	}
+	first, err := d.isNew(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if first {
+		writeFirst(b, dir, server, scheme)
+	}
+	_, err = cmd.OutOrStdout().Write(b.Bytes())
+	return err
+}
+
+// isNew reports whether nothing was ever done with the library.
+func (d *data) isNew(ctx context.Context) (bool, error) {
+	es, err := d.Events(ctx, 0, 1)
+	return len(es) == 0, err
+}
+
+// writeFingerprints writes the two by which people know the authority.
+func writeFingerprints(w io.Writer, a *authority.Authority) {
+	sum := sha256.Sum256(a.Certificate().Raw)
+	colons := new(strings.Builder)
+	for i, c := range sum {
+		if i > 0 {
+			colons.WriteByte(':')
+		}
+		colons.WriteString(strings.ToUpper(hex.EncodeToString([]byte{c})))
+	}
+	fmt.Fprintf(w, "Authority  %s  sha256sum of /ca.crt\n           %s  SHA-256 fingerprint\n", a.SHA256(), colons)
+}
+
+func writeFirst(w io.Writer, dir, server, scheme string) {
+	data := " --data " + quote(dir)
+	fmt.Fprintf(w, `
+Next, packages:
+  vpkg build --os all --arch all
+  vpkg-library import%s dist
+and a line that pairs a machine, from the console or by
+  vpkg-library profile create%s default
+  vpkg-library key create 1 --one-liner linux --server %s%s
+`, data, data, server, data)
+	if scheme == "https" {
+		fmt.Fprintf(w, `The authority, for machines that are to trust this server:
+  vpkg-library ca%s
+`, data)
+	}
+}
+
+// quote makes s one word of a shell.
+func quote(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(`/._-\:`, r)
+	}
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// server is this server as machines call it: HOST:PORT.
+func (t transport) server(at net.Addr, named bool) string {
+	host, port, err := net.SplitHostPort(at.String())
+	if err != nil {
+		return at.String()
+	}
+	if ip := net.ParseIP(host); (named || ip == nil || ip.IsUnspecified()) && len(t.hosts) > 0 {
+		host = t.hosts[0]
+	}
+	return net.JoinHostPort(host, port)
+}
