@@ -695,7 +695,7 @@ headers() {
 		answer=$(ask --server-response --spider "$1" 2>&1)
 	fi
 	asked=$?
-	http='' date='' length='' checksum=''
+	http='' date='' length='' checksum='' reason=''
 	while IFS= read -r line; do
 		line=${line%"$cr"}
 		while :; do case $line in ' '*) line=${line# } ;; *) break ;; esac done
@@ -704,6 +704,7 @@ headers() {
 			http=${line#* }
 			http=${http%% *}
 			;;
+		curl:* | ERROR:* | *failed:*) reason=${reason:-$line} ;;
 		[Dd]ate:*) date=${line#*: } ;;
 		[Cc]ontent-[Ll]ength:*) length=${line#*: } ;;
 		[Xx]-[Cc]hecksum-[Ss][Hh][Aa]256:*) checksum=${line#*: } ;;
@@ -724,7 +725,7 @@ check_server() {
 		address="$address?pair_script=pair.sh$query"
 	fi
 	headers "$address"
-	reason=${answer##*"$nl"}
+	why=${reason:-${answer##*"$nl"}}
 	if [ -n "$http" ]; then
 		check_clock 3600
 		case $http in
@@ -755,10 +756,10 @@ check_server() {
 		insecure=$insecure_was
 		check_clock 300
 		if [ -z "$late" ]; then
-			problem 8 "The certificate of $server is not trusted ($reason): install its authority's certificate, or name it with --ca-file."
+			problem 8 "The certificate of $server is not trusted ($why): install its authority's certificate, or name it with --ca-file."
 		fi
 		;;
-	*) problem 9 "$server cannot be reached ($reason): look at its name and port, the network, firewalls and --proxy-server." ;;
+	*) problem 9 "$server cannot be reached ($why): look at its name and port, the network, firewalls and --proxy-server." ;;
 	esac
 }
 
