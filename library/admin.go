@@ -55,6 +55,12 @@ func (l *Library) EnsureAdmin(ctx context.Context) (password string, err error) 
 	return password, nil
 }
 
+// HasAdmin reports whether the administrator has a password.
+func (l *Library) HasAdmin(ctx context.Context) (bool, error) {
+	is, err := l.admin(ctx)
+	return is != "", err
+}
+
 // SetAdmin sets the administrator's password, of 12 characters or more. Every
 // session of the console ends.
 func (l *Library) SetAdmin(ctx context.Context, password string) error {

@@ -1,13 +1,79 @@
 package main
 
 import (
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/vpkg/vpkg/library/authority"
 )
+
+func passwordCommand() *cobra.Command {
+	var stdin bool
+	cmd := &cobra.Command{
+		Use:   "password",
+		Short: "Set the administrator's password for the console",
+		Long: `Set the administrator's password for the console, and end all sessions of it. On a
+terminal it is asked for; with --stdin it is the first line of standard input.
+Otherwise a new one is made, and printed.`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := openData(cmd, true)
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			password, made, err := newPassword(cmd, stdin)
+			if err != nil {
+				return err
+			}
+			if err := d.SetAdmin(cmd.Context(), password); err != nil {
+				return err
+			}
+			if made {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), password)
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&stdin, "stdin", false, "read it from standard input")
+	return cmd
+}
+
+// newPassword gives the password that is to be set, and whether nobody knows it yet.
+func newPassword(cmd *cobra.Command, stdin bool) (_ string, made bool, err error) {
+	if stdin {
+		b, err := readInput(cmd, "-", 4096)
+		line, _, _ := strings.Cut(string(b), "\n")
+		return strings.TrimSuffix(line, "\r"), false, err
+	}
+	in := int(os.Stdin.Fd())
+	if !term.IsTerminal(in) {
+		return rand.Text(), true, nil // 128 bits
+	}
+	var typed [2]string
+	for i, ask := range []string{"New password (empty: make one): ", "Again: "} {
+		fmt.Fprint(cmd.ErrOrStderr(), ask)
+		b, err := term.ReadPassword(in)
+		fmt.Fprintln(cmd.ErrOrStderr())
+		if err != nil {
+			return "", false, err
+		}
+		if typed[i] = string(b); typed[0] == "" {
+			return rand.Text(), true, nil
+		}
+	}
+	if typed[0] != typed[1] {
+		return "", false, errors.New("the passwords differ")
+	}
+	return typed[0], false, nil
+}
 
 func caCommand() *cobra.Command {
 	var fingerprint, renew bool

@@ -94,7 +94,7 @@ lines of the YAML file that --config names, such as
 	pf.String("config", "", "a `FILE` of settings, YAML")
 	root.AddCommand(serveCommand(), importCommand(), listCommand(), removeCommand(), setDefaultCommand(),
 		profileCommand(), keyCommand(), apiKeyCommand(), workloadCommand(), eventCommand(), policyCommand(),
-		caCommand())
+		passwordCommand(), caCommand())
 	return root
 }
 

@@ -2,12 +2,12 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -35,21 +35,21 @@ func (o *serveOptions) welcome(cmd *cobra.Command, d *data, t transport, at net.
 	} else if t.sum != "" {
 		fmt.Fprintf(b, "Authority  %s  sha256sum of /ca.crt\n", t.sum)
 	}
-	first, err := d.isNew(cmd.Context())
+	has, err := d.HasAdmin(cmd.Context())
 	if err != nil {
 		return err
 	}
-	if first {
-		writeFirst(b, dir, server, scheme)
+	password := ""
+	if os.Getenv("JOURNAL_STREAM") == "" { // in the journal a password would stay
+		if password, err = d.EnsureAdmin(cmd.Context()); err != nil {
+			return err
+		}
+	}
+	if !has {
+		writeFirst(b, dir, server, scheme, password)
 	}
 	_, err = cmd.OutOrStdout().Write(b.Bytes())
 	return err
-}
-
-// isNew reports whether nothing was ever done with the library.
-func (d *data) isNew(ctx context.Context) (bool, error) {
-	es, err := d.Events(ctx, 0, 1)
-	return len(es) == 0, err
 }
 
 // writeFingerprints writes the two by which people know the authority.
@@ -65,8 +65,13 @@ func writeFingerprints(w io.Writer, a *authority.Authority) {
 	fmt.Fprintf(w, "Authority  %s  sha256sum of /ca.crt\n           %s  SHA-256 fingerprint\n", a.SHA256(), colons)
 }
 
-func writeFirst(w io.Writer, dir, server, scheme string) {
+func writeFirst(w io.Writer, dir, server, scheme, password string) {
 	data := " --data " + quote(dir)
+	if password != "" {
+		fmt.Fprintf(w, "Password   %s  of the console; shown this once\n", password)
+	} else {
+		fmt.Fprintf(w, "Password   none yet: vpkg-library password%s\n", data)
+	}
 	fmt.Fprintf(w, `
 Next, packages:
   vpkg build --os all --arch all
