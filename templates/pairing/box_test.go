@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/vpkg/vpkg/internal/testbed"
@@ -84,18 +83,6 @@ chmod 755 pair.sh
 `)
 	h.Run(t, append([]string{"sh", "/pce/run"}, options...)...).OK(t)
 }
-
-func (h host) stop(t *testing.T) {
-	t.Helper()
-	h.Sh(t, "kill $(cat /pce/pid); while grep -q ':20FB 00000000:0000 0A' /proc/net/tcp; do sleep 0.05; done").OK(t)
-}
-
-func (h host) faults(t *testing.T, lines ...string) {
-	t.Helper()
-	h.Write(t, "/pce/dist/faults", strings.Join(lines, "\n"))
-}
-
-
 
 // pair runs the script in a shell.
 func (h host) pair(t *testing.T, shell []string, options ...string) testbed.Result {
