@@ -128,7 +128,6 @@ func TestStalledDownload(t *testing.T) {
 	w.add("ven.el8.rpm", "fake rpm illumio-ven 25.2.20 10.el8 x86_64", 64<<20)
 	address, _, _ := w.start()
 	c := dial(t, address, download)
-	c.SetReadBuffer(4 << 10)
 	for begin := time.Now(); !strings.Contains(w.log.String(), "software/ven/image"); time.Sleep(20 * time.Millisecond) {
 		if time.Since(begin) > 30*time.Second {
 			t.Fatal("the request does not end")
