@@ -202,7 +202,7 @@ func TestFullDisk(t *testing.T) {
 	script := `mount -t tmpfs -o size=12m,mode=700 none "$1" && "$0" import --data "$1" "$2" >&2 && "$0" profile create --data "$1" x >&2 &&
 		"$0" key create --data "$1" 1 >"$1/code" && exec "$0" serve --data "$1" --plain-http --listen 127.0.0.1:0 --host 127.0.0.1 --rate-limit 0`
 	cmd := exec.CommandContext(t.Context(), "unshare", "-m", "sh", "-c", script, os.Args[0], dir, pkgs)
-	cmd.Env = append(os.Environ(), asProgram)
+	cmd.Env = append(os.Environ(), asProgram, "GORACE="+noWait)
 	p := start(t, cmd)
 	inside := filepath.Join("/proc", strconv.Itoa(cmd.Process.Pid), "root", dir)
 	code, err := os.ReadFile(filepath.Join(inside, "code"))

@@ -28,6 +28,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"vpkg-library": main})
 }
 
+// noWait is GORACE for programs that end soon: the race detector waits a second then.
+const noWait = "atexit_sleep_ms=0"
+
 // TestScripts runs testdata/script: what vpkg-library promises on the command line.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -37,6 +40,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       *update,
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"pack": pack},
 		Setup: func(e *testscript.Env) error {
+			e.Setenv("GORACE", noWait)
 			e.Setenv("USER", "tester")
 			e.Setenv("SUDO_USER", "tester")
 			return nil

@@ -37,7 +37,7 @@ const asProgram = "VPKG_TEST_AS_LIBRARY=1"
 // program is vpkg-library, not started yet.
 func program(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
-	cmd.Env = append(os.Environ(), asProgram)
+	cmd.Env = append(os.Environ(), asProgram, "GORACE="+noWait)
 	return cmd
 }
 
@@ -292,7 +292,7 @@ func TestFinish(t *testing.T) {
 	}{{"one signal", 1, true}, {"two signals", 2, false}} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			const size = 24 << 20
+			const size = 12 << 20
 			pkgs := filepath.Join(t.TempDir(), "dist")
 			if err := packLarge(pkgs, "25.2.20-10", size); err != nil {
 				t.Fatal(err)
