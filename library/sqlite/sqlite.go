@@ -34,7 +34,17 @@ type DB struct {
 	read  *sql.DB
 	state *sql.DB      // one connection, that sees what others change and changes nothing
 	lost  atomic.Int64 // errors of state
+
+	log    string       // the name of the write-ahead log
+	merged atomic.Int64 // bytes that it has when it is merged next
 }
+
+// maxLog is when the write-ahead log is merged into the file, in bytes. SQLite does so
+// itself much earlier, but only in a moment in which nobody reads.
+const maxLog = 16 << 20
+
+// mergeTimeout is how long that waits for who reads, in milliseconds.
+const mergeTimeout = 1000
 
 // busyTimeout is how long one process waits for another's change, in milliseconds.
 const busyTimeout = 30_000
@@ -61,7 +71,8 @@ func open(ctx context.Context, name string) (_ *DB, err error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	var db DB
+	db := DB{log: name + "-wal"}
+	db.merged.Store(maxLog)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, db.Close())
@@ -156,7 +167,37 @@ func (db *DB) Update(ctx context.Context, change func(library.Tx) error) error {
 	if err := change(transaction{tx}); err != nil {
 		return err
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	db.bound(context.WithoutCancel(ctx))
+	return nil
+}
+
+// bound keeps the log from growing for as long as there is always somebody who reads:
+// it waits for those, while nobody writes. An error is none of the change's.
+func (db *DB) bound(ctx context.Context) {
+	fi, err := os.Stat(db.log)
+	if err != nil || fi.Size() < db.merged.Load() {
+		return
+	}
+	c, err := db.write.Conn(ctx)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	wait := func(ms int) {
+		c.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", ms)) //nolint:errcheck // it takes every number
+	}
+	wait(mergeTimeout)
+	defer wait(busyTimeout)
+	next := int64(maxLog)
+	var busy, pages, moved int
+	err = c.QueryRowContext(ctx, "PRAGMA wal_checkpoint(truncate)").Scan(&busy, &pages, &moved)
+	if err != nil || busy != 0 { // who reads takes long
+		next += fi.Size()
+	}
+	db.merged.Store(next)
 }
 
 // State is SQLite's data_version: how many times one connection saw that another had

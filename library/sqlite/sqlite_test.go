@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -306,6 +307,46 @@ func checkState(t *testing.T, dir string, profile int64, acknowledged []string) 
 	files = slices.DeleteFunc(files, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), ".upload-") })
 	if len(files) != len(rs) {
 		t.Errorf("%d releases, but %d files", len(rs), len(files))
+	}
+}
+
+// TestLogIsBounded: there is always somebody who reads, so that SQLite by itself never
+// gets round to merging its log.
+func TestLogIsBounded(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "x.db")
+	db := openDB(t, name)
+	ctx, stop := context.WithCancel(t.Context())
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer stop()
+	for range 4 {
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				err := db.View(ctx, func(tx library.Tx) error {
+					_, err := tx.Events(0, 5)
+					return err
+				})
+				if err != nil && ctx.Err() == nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	const size, changes = 100_000, 250
+	for range changes {
+		err := db.Update(t.Context(), func(tx library.Tx) error {
+			return tx.AddEvent(library.Event{Kind: "x", Detail: strings.Repeat("x", size)})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fi, err := os.Stat(name + "-wal"); err != nil || fi.Size() > maxLog+(1<<20) {
+			t.Fatalf("the log has %d bytes, %v; want at most %d", fi.Size(), err, maxLog)
+		}
+	}
+	var timeout string
+	if err := db.write.QueryRowContext(t.Context(), "PRAGMA busy_timeout").Scan(&timeout); err != nil || timeout != fmt.Sprint(busyTimeout) {
+		t.Errorf("afterwards busy_timeout is %s, %v; want %d", timeout, err, busyTimeout)
 	}
 }
 
