@@ -180,3 +180,31 @@ func TestPairingStates(t *testing.T) {
 		}
 	}
 }
+
+// TestFolderGivenBack: the line makes the folder of the download anew, also where the
+// account of an installation owns it. A link in its place is not followed.
+func TestFolderGivenBack(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, testbed.Bookworm)
+	h.Sh(t, fakes+`useradd -r ilo-ven
+chown -R ilo-ven:ilo-ven /opt/illumio_ven_data
+echo agent_id: 7 >/opt/illumio_ven_data/etc/agent_id.cfg
+echo 'masterconfig_server: `+boxServer+`' >/opt/illumio_ven_data/etc/agent_activation.cfg`).OK(t)
+	folder := func() string { return h.Run(t, "stat", "-c", "%U:%G %a", boxDir).OK(t) }
+	for _, shell := range shells {
+		h.Sh(t, "rm -fr "+boxDir+"; umask 026; mkdir -p "+boxDir).OK(t)
+		h.pair(t, shell, "--activation-code", boxCode, "--dry-run").OK(t)
+		if got := folder(); got != "root:root 751\n" {
+			t.Errorf("%q: --dry-run makes it %s", shell, got)
+		}
+		h.pair(t, shell, "--activation-code", boxCode).OK(t)
+		if got := folder(); got != "ilo-ven:ilo-ven 750\n" {
+			t.Errorf("%q: it is %s", shell, got)
+		}
+		h.Sh(t, "rm -r "+boxDir+"; mkdir -p /root/other; chmod 700 /root/other; ln -s /root/other "+boxDir).OK(t)
+		h.pair(t, shell, "--activation-code", boxCode).OK(t)
+		if got := h.Run(t, "stat", "-c", "%U:%G %a", "/root/other").OK(t); got != "root:root 700\n" {
+			t.Errorf("%q: a link is followed, to what is %s now", shell, got)
+		}
+	}
+}

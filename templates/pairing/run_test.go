@@ -171,10 +171,17 @@ func TestInstallation(t *testing.T) {
 		{"rpm", "ID=rocky\nVERSION_ID=10.0", "rpm", "", false, 13, "rpm -U /opt/*.el10.x86_64.rpm", nil},
 		{"cut, with curl", "ID=rocky\nVERSION_ID=10.0", "rpm", "cut 60000", false, 13, "rpm -U /opt/*.rpm", []string{"Download interrupted at 60000 of ", "Download interrupted at 120000 of "}},
 		{"cut, with wget", "ID=rocky\nVERSION_ID=10.0", "rpm", "cut 60000", true, 13, "rpm -U /opt/*.rpm", []string{"Download interrupted at 60000 of ", "Download interrupted at 120000 of "}},
+		{"hung up", "ID=rocky\nVERSION_ID=10.0", "rpm", "signal HUP", false, 129, "rpm -U /opt/*.rpm", []string{"Taking the installation back"}},
+		{"interrupted", "ID=rocky\nVERSION_ID=10.0", "rpm", "signal INT", false, 130, "rpm -U /opt/*.rpm", []string{"Taking the installation back"}},
+		{"terminated", "ID=rocky\nVERSION_ID=10.0", "rpm", "signal TERM", false, 143, "rpm -U /opt/*.rpm", []string{"Taking the installation back"}},
 		{"corrupt", "ID=rocky\nVERSION_ID=10.0", "rpm", "corrupt", false, 12, "", []string{"downloading it again", "The package has another SHA-256 than the server announced"}},
 	} {
 		h.Write(t, "/etc/os-release", tt.system+"\n")
 		h.Write(t, "/pce/dist/faults", tt.faults)
+		h.Sh(t, "rm -f /pce/signal").OK(t)
+		if signal, ok := strings.CutPrefix(tt.faults, "signal "); ok {
+			h.Write(t, "/pce/signal", signal)
+		}
 		for _, p := range programs {
 			h.Sh(t, "rm -f /usr/bin/"+p).OK(t)
 			if strings.Contains(" "+tt.managers+" ", " "+p+" ") {
@@ -187,6 +194,7 @@ case "$*" in
 --version) echo 'RPM version 4.18.0'; exit 0 ;;
 esac
 echo `+p+` "$@" >>/pce/called
+[ ! -e /pce/signal ] || kill -s $(cat /pce/signal) $PPID
 exit 7
 `)
 				h.Sh(t, "chmod 755 /usr/bin/"+p).OK(t)

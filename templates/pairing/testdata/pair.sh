@@ -274,7 +274,8 @@ read_code() {
 	'') return ;;
 	-) IFS= read -r code || [ -n "$code" ] || misuse 'there is no activation code on standard input' ;;
 	*)
-		[ -f "$code_file" ] || misuse "--activation-code-file $code_file: there is no such file"
+		[ -e "$code_file" ] || misuse "--activation-code-file $code_file: there is no such file"
+		[ ! -d "$code_file" ] || misuse "--activation-code-file $code_file: it is a folder"
 		[ -r "$code_file" ] || misuse "--activation-code-file $code_file: it cannot be read"
 		IFS= read -r code <"$code_file" || [ -n "$code" ] || misuse "--activation-code-file $code_file: the file is empty"
 		;;
@@ -597,7 +598,7 @@ preflight() {
 
 check_programs() {
 	downloader='' hasher='' missing=''
-	for tool in chmod cat date df grep ls mkdir mktemp mv rm rmdir sleep tail tr uname wc; do
+	for tool in chmod chown cat date df grep ls mkdir mktemp mv rm rmdir sleep tail tr uname wc; do
 		has "$tool" || missing="$missing $tool"
 	done
 	if has curl; then
@@ -1042,6 +1043,21 @@ undo() {
 	rmdir "${state%/*}" 2>/dev/null || :
 }
 
+# give_back makes the folder of the download the account's again, where the line from
+# the console has made it anew as root's in an installation that is there. It works in
+# the folder, for the account could put a link in the place of its name.
+# shellcheck disable=SC2317 # a trap calls it
+give_back() {
+	[ "$root" = 1 ] && [ -z "$dry_run" ] && [ -d "$data/tmp" ] || return 0
+	# shellcheck disable=SC2012,SC2046 # only the owner is looked at
+	set -- $(ls -ldn "$data")
+	[ "${3-0}" != 0 ] || return 0
+	(
+		cd "$data/tmp" && [ "$(pwd -P)" = "$data/tmp" ] && is_roots . || exit 0
+		chown "$3:$4" . && chmod 750 .
+	)
+}
+
 # finish is what is done last, however the script ends.
 # shellcheck disable=SC2317 # a trap calls it
 finish() {
@@ -1054,6 +1070,7 @@ finish() {
 		rm -rf "$data/tmp"
 		rmdir "$data" 2>/dev/null || :
 	fi
+	give_back
 	note "exit status $ended"
 	exit "$ended"
 }
