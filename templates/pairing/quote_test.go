@@ -2,6 +2,7 @@ package pairing
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -62,8 +63,9 @@ func FuzzQuote(f *testing.F) {
 		if strings.Contains(s, "\x00") {
 			t.Skip("a shell has no such word")
 		}
+		shell := installed(t)[0]
 		for _, q := range []string{quote(s), doubleQuote(s)} {
-			if got := words(t, []string{"dash"}, q); len(got) != 1 || got[0] != s {
+			if got := words(t, shell, q); len(got) != 1 || got[0] != s {
 				t.Errorf("%q is quoted as %q and read as %q", s, q, got)
 			}
 		}
@@ -103,7 +105,7 @@ func TestLineHostile(t *testing.T) {
 		l := Line{API: 18, Server: s, Profile: 2, Code: s, CA: s}.Linux()
 		_, last, _ := strings.Cut(l, " && chmod +x /opt/illumio_ven_data/tmp/pair.sh && ")
 		want := []string{tmp + "/pair.sh", "--management-server", s, "--activation-code", s, "--ca-file", tmp + "/ca.crt"}
-		if got := words(t, []string{"sh"}, last); !slices.Equal(got, want) {
+		if got := words(t, installed(t)[0], last); !slices.Equal(got, want) {
 			t.Errorf("%q: the last command is %q", s, got)
 		}
 	}
@@ -187,5 +189,37 @@ func TestShellcheck(t *testing.T) {
 	cmd.Stdin = strings.NewReader(string(example().Linux()))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// The help and docs/pairing.md tell the same about how the script ends, and what they
+// tell of are the statuses that it ends with.
+func TestExitStatuses(t *testing.T) {
+	text := string(example().Linux())
+	doc, err := os.ReadFile("../../docs/pairing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, help, _ := strings.Cut(text, "\nExit status:\n")
+	help, _, _ = strings.Cut(help, "\nIf the installation fails")
+	var told []string
+	for line := range strings.Lines(help) {
+		status, means, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		told = append(told, strings.Split(status, ", ")...)
+		if row := "| " + status + " | " + strings.TrimSpace(means) + " |"; !strings.Contains(strings.ReplaceAll(string(doc), "`", ""), row) {
+			t.Errorf("docs/pairing.md has no row %q", row)
+		}
+	}
+	used := map[string]bool{"0": true}
+	for _, m := range regexp.MustCompile(`(?m)(?:fail|problem|exit) ([0-9]+)\b`).FindAllStringSubmatch(text, -1) {
+		used[m[1]] = true
+		if !slices.Contains(told, m[1]) {
+			t.Errorf("it ends with %s, of which the help does not tell", m[1])
+		}
+	}
+	for _, s := range told {
+		if !used[s] {
+			t.Errorf("the help tells of %s, with which it never ends", s)
+		}
 	}
 }
