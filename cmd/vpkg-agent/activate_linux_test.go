@@ -102,7 +102,7 @@ func TestActivate(t *testing.T) {
 	equal(t, "files after that", h.files(), "")
 
 	// An authority that is not known: the code is kept, for the service.
-	r = h.Sh(t, "printf '"+testCode[:5]+"%s\\n' "+testCode[5:]+" | "+agentBin+" activate --management_server "+server+" --activation_code_file - --role 'Web Server'")
+	r = h.Sh(t, "printf '"+testCode[:5]+"%s\\n' "+testCode[5:]+" | "+agentBin+" activate --management_server "+server+" --activation_code_file - --profile-id 9 --role 'Web Server'")
 	if r.Code != 1 || !strings.Contains(r.Stderr, "give the authority's certificate with --ca-file; the service goes on trying\n") {
 		t.Errorf("unknown authority: %s", r)
 	}
@@ -110,6 +110,12 @@ func TestActivate(t *testing.T) {
 activation_request ilo-ven:ilo-ven 600
 agent_activation.cfg root:ilo-ven 640
 `)
+
+	// The profile was of that code, and not of another one.
+	const profile = "grep -c '^profile_id: 9$' /opt/illumio_ven_data/etc/agent_activation.cfg"
+	equal(t, "with its profile", h.Sh(t, profile).OK(t), "1\n")
+	h.Sh(t, "printf '"+testCode[:5]+"%s\\n' "+testCode[5:]+" | "+agentBin+" activate --activation_code_file - --timeout 2s").Fails(t)
+	equal(t, "another code", h.Sh(t, profile).Stdout, "0\n")
 
 	// What the child sees.
 	h.Sh(t, "cd /opt/illumio_ven/bin && mv vpkg-hook vpkg-hook.real").OK(t)
