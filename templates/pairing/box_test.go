@@ -25,7 +25,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	testbed.Main(m, testbed.Setup{Suites: []testbed.Suite{testbed.Bookworm, testbed.Trixie}, Before: buildServer})
+	testbed.Main(m, testbed.Setup{Suites: []testbed.Suite{testbed.Bookworm}, Before: buildServer})
 }
 
 func buildServer(ctx context.Context, dir string) error {
