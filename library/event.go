@@ -39,6 +39,31 @@ const (
 	EventAPIKeyDelete  = "api_key.delete"
 )
 
+// EventKinds are all kinds of events.
+func EventKinds() []string {
+	return []string{
+		EventImport,
+		EventRemove,
+		EventDefault,
+		EventProfileCreate,
+		EventProfileUpdate,
+		EventProfileDelete,
+		EventKeyCreate,
+		EventKeyRevoke,
+		EventActivate,
+		EventGoodbye,
+		EventDeactivate,
+		EventUnpair,
+		EventPolicy,
+		EventAuthFailed,
+		EventLogin,
+		EventLogout,
+		EventPassword,
+		EventAPIKeyCreate,
+		EventAPIKeyDelete,
+	}
+}
+
 // A Reason says why something was refused; empty means that it was not.
 type Reason string
 

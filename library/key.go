@@ -1,6 +1,7 @@
 package library
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -34,6 +35,14 @@ func (k Key) refuses(now time.Time) Reason {
 		return ReasonUsedUp
 	}
 	return ""
+}
+
+// KeyUsable is the State of a key that pairs machines.
+const KeyUsable = "usable"
+
+// State is KeyUsable, or the reason why the key pairs no machine at that time.
+func (k Key) State(now time.Time) string {
+	return cmp.Or(string(k.refuses(now)), KeyUsable)
 }
 
 // NewKey makes a key of a profile, with the uses and the lifespan that the profile

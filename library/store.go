@@ -42,7 +42,8 @@ type Tx interface {
 	KeyByHash(hash []byte) (Key, error)
 	SaveKey(*Key) error
 
-	Workloads(after int64, limit int) ([]Workload, error) // by id
+	Workloads(after int64, limit int) ([]Workload, error)        // by id
+	RecentWorkloads(before int64, limit int) ([]Workload, error) // the newest first; before 0 means all
 	Workload(id int64) (Workload, error)
 	CountWorkloads() (map[string]int64, error) // by status
 	WorkloadByRequest(key int64, request string) (Workload, error)

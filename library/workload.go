@@ -328,3 +328,13 @@ func (l *Library) Workloads(ctx context.Context, after int64, limit int) (ws []W
 	})
 	return ws, err
 }
+
+// RecentWorkloads gives the newest limit of them before the one with that id; before 0
+// means the newest of all.
+func (l *Library) RecentWorkloads(ctx context.Context, before int64, limit int) (ws []Workload, err error) {
+	err = l.Store.View(ctx, func(tx Tx) error {
+		ws, err = tx.RecentWorkloads(before, limit)
+		return err
+	})
+	return ws, err
+}

@@ -185,6 +185,10 @@ func (t transaction) Workloads(after int64, limit int) ([]library.Workload, erro
 	return list(t, scanWorkload, "SELECT "+workloadColumns+" FROM workloads WHERE id > ? ORDER BY id LIMIT ?", after, limit)
 }
 
+func (t transaction) RecentWorkloads(before int64, limit int) ([]library.Workload, error) {
+	return list(t, scanWorkload, "SELECT "+workloadColumns+" FROM workloads WHERE ?1 = 0 OR id < ?1 ORDER BY id DESC LIMIT ?2", before, limit)
+}
+
 func (t transaction) Workload(id int64) (library.Workload, error) {
 	return one(t, scanWorkload, "SELECT "+workloadColumns+" FROM workloads WHERE id = ?", id)
 }
