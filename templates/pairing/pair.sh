@@ -706,7 +706,7 @@ check_server() {
 			if [ -n "$wanted" ]; then
 				problem 20 "$server has no package of release $wanted for $label on $arch: choose one that its console lists."
 			else
-				problem 11 "$server does not have this package any more: run the line from its console again."
+				problem 11 "$server has nothing for this line any more: copy a new one from its console."
 			fi
 			;;
 		*) problem 9 "$server answers with the status $http: try again later, or ask its administrator." ;;
@@ -915,7 +915,9 @@ check_dependencies() {
 
 # is_unsigned reports whether an RPM has no signature at all.
 is_unsigned() {
-	case $(rpm -qp --nosignature --qf '%{SIGPGP:pgpsig}%{SIGGPG:pgpsig}%{RSAHEADER:pgpsig}%{DSAHEADER:pgpsig}' "$file" 2>/dev/null) in
+	signed=$(rpm -qp --nosignature --qf '%{SIGPGP:pgpsig}%{SIGGPG:pgpsig}%{RSAHEADER:pgpsig}%{DSAHEADER:pgpsig}' "$file" 2>/dev/null)
+	# Only rpm 6 knows that tag.
+	case $signed$(rpm -qp --nosignature --qf '[%{OPENPGP:pgpsig}]' "$file" 2>/dev/null) in
 	*Key* | *key*) return 1 ;;
 	*) return 0 ;;
 	esac

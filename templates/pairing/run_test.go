@@ -93,7 +93,7 @@ func TestPreflight(t *testing.T) {
 		{name: "nobody there", options: "--activation-code s3cret --management-server 127.0.0.1:1", status: 9, says: []string{"127.0.0.1:1 cannot be reached (curl: (7) "}},
 		{name: "clock behind", prepare: "echo clock 2h >/pce/dist/faults", options: "CA", status: 7, says: []string{"The clock is 72", " seconds behind of the server's"}},
 		{name: "clock ahead", prepare: "echo clock -50h >/pce/dist/faults", options: "CA", status: 7, says: []string{"The clock is 1", " seconds ahead of the server's"}},
-		{name: "no package any more", prepare: "echo missing >/pce/dist/faults", options: "CA", status: 11, says: []string{"does not have this package any more"}},
+		{name: "no package any more", prepare: "echo missing >/pce/dist/faults", options: "CA", status: 11, says: []string{"has nothing for this line any more"}},
 		{name: "another release", options: "CA --version 24.1.1-7", status: 20, says: []string{"has no package of release 24.1.1-7 for debian12"}},
 		{name: "no program", prepare: "mv /usr/bin/curl /usr/bin/gone; mv /usr/bin/wget /usr/bin/wgone; ln -s busybox /usr/bin/wget", after: "mv /usr/bin/gone /usr/bin/curl; mv /usr/bin/wgone /usr/bin/wget", options: "CA", status: 5, says: []string{"Programs are missing, install them first: curl."}},
 		{name: "remains", prepare: "mkdir -p /opt/illumio_ven/bin /opt/illumio_ven_data/etc; echo x >/opt/illumio_ven_data/etc/agent_id.cfg", after: "rm -r /opt/illumio_ven /opt/illumio_ven_data", options: "CA", status: 10, says: []string{"/opt/illumio_ven has files of no package", "/opt/illumio_ven_data has the identity of an earlier installation"}},
