@@ -22,6 +22,7 @@ import (
 
 	"github.com/vpkg/vpkg/library"
 	"github.com/vpkg/vpkg/library/authority"
+	"github.com/vpkg/vpkg/library/console"
 	"github.com/vpkg/vpkg/library/server"
 )
 
@@ -254,6 +255,7 @@ func (o *serveOptions) server(d *data, t transport, log *slog.Logger) *http.Serv
 		Library: d.Library, Product: o.product, CA: t.ca, Log: log,
 		TrustedProxies: proxies, Heartbeat: o.heartbeat, Limits: server.Limits{Requests: rate},
 	}
+	s.Console = (&console.Console{Library: d.Library, Product: o.product, CA: t.sum, Log: log, Heartbeat: o.heartbeat}).Handler()
 	h := s.HTTPServer()
 	if t.certs != nil {
 		h.TLSConfig = &tls.Config{GetCertificate: t.certs.GetCertificate, MinVersion: tls.VersionTLS12}

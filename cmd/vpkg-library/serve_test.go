@@ -14,6 +14,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -197,6 +198,25 @@ func (p *process) get(path string) (int, []byte) {
 	return a.StatusCode, b
 }
 
+// login gives the status of a login to the console.
+func (p *process) login(password string) int {
+	p.t.Helper()
+	form := url.Values{"password": {password}}.Encode()
+	r, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.scheme+"://"+p.address+"/login", strings.NewReader(form))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	c := *p.client
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	a, err := c.Do(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer a.Body.Close()
+	return a.StatusCode
+}
+
 // activate pairs a machine. The status is 0 if the connection broke.
 func (p *process) activate(ctx context.Context, code, request string) (status int, a agent.Activation) {
 	body, err := json.Marshal(agent.ActivateRequest{
@@ -241,6 +261,12 @@ func TestServe(t *testing.T) {
 	for _, path := range []string{"/healthz", "/readyz"} {
 		if status, b := p.get(path); status != http.StatusOK {
 			t.Errorf("%s: %d %s", path, status, b)
+		}
+	}
+	// The password that was said opens the console, and another one does not.
+	for password, want := range map[string]int{p.password: http.StatusSeeOther, p.password + "x": http.StatusUnauthorized} {
+		if status := p.login(password); status != want {
+			t.Errorf("logging in with %q: status %d, want %d", password, status, want)
 		}
 	}
 	// The folder is for its owner alone, and for one server.

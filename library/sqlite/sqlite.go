@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	driver "modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -168,7 +169,7 @@ func (db *DB) Update(ctx context.Context, change func(library.Tx) error) error {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
-		return err
+		return known(err)
 	}
 	db.bound(context.WithoutCancel(ctx))
 	return nil
@@ -232,6 +233,8 @@ func known(err error) error {
 	}
 	if e, ok := errors.AsType[*driver.Error](err); ok {
 		switch e.Code() {
+		case sqlite3.SQLITE_FULL:
+			return fmt.Errorf("%w: %w", syscall.ENOSPC, err)
 		case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
 			return fmt.Errorf("%w: %w", library.ErrExists, err)
 		}
