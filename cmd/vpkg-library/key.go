@@ -67,15 +67,18 @@ not kept: it is printed this once.`,
 			}
 			line.Code = code
 			text := code
-			if o.oneLiner != "" {
+			switch o.oneLiner {
+			case "linux":
 				text = line.Linux()
+			case "windows":
+				text = line.Windows()
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
 			return err
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&o.oneLiner, "one-liner", "", "print the line for a `SYSTEM`: linux")
+	fl.StringVar(&o.oneLiner, "one-liner", "", "print the line for a `SYSTEM`: linux or windows")
 	fl.StringVar(&o.server, "server", "", "this server, as machines call it: `HOST:PORT`")
 	fl.BoolVar(&o.trusted, "trusted", false, "machines trust the server: leave out the step that makes them")
 	fl.IntVar(&o.api, "api", defaultAPI, "the `N` of /api/vN")
@@ -86,9 +89,9 @@ func (o *keyOptions) check() error {
 	switch o.oneLiner {
 	case "":
 		return nil
-	case "linux":
+	case "linux", "windows":
 	default:
-		return fmt.Errorf("--one-liner %.40q is not linux", o.oneLiner)
+		return fmt.Errorf("--one-liner %.40q is neither linux nor windows", o.oneLiner)
 	}
 	host, port, err := net.SplitHostPort(o.server)
 	if n, perr := strconv.ParseUint(port, 10, 16); err != nil || host == "" || perr != nil || n == 0 {
