@@ -157,7 +157,7 @@ func TestInstallation(t *testing.T) {
 	for _, tt := range []struct {
 		name, system string
 		managers     string // there are
-		faults       string
+		faults       string // of the server, or words or a signal of the manager
 		wget         bool
 		status       int
 		calls        string // of the manager, a shell pattern
@@ -171,6 +171,8 @@ func TestInstallation(t *testing.T) {
 		{"rpm", "ID=rocky\nVERSION_ID=10.0", "rpm", "", false, 13, "rpm -U /opt/*.el10.x86_64.rpm", nil},
 		{"cut, with curl", "ID=rocky\nVERSION_ID=10.0", "rpm", "cut 60000", false, 13, "rpm -U /opt/*.rpm", []string{"Download interrupted at 60000 of ", "Download interrupted at 120000 of "}},
 		{"cut, with wget", "ID=rocky\nVERSION_ID=10.0", "rpm", "cut 60000", true, 13, "rpm -U /opt/*.rpm", []string{"Download interrupted at 60000 of ", "Download interrupted at 120000 of "}},
+		{"without its key", "ID=sles\nVERSION_ID=15.6", "rpm zypper", "words Header V4 RSA/SHA256 Signature, key ID 444e26af: NOKEY", false, 13, "zypper *.rpm", []string{"signed with a key that this host does not know"}},
+		{"without what it needs", "ID=debian\nVERSION_ID=12", "dpkg", "words dpkg: dependency problems prevent configuration of illumio-ven:", false, 14, "dpkg -i *.deb", []string{"Packages that it needs are missing, and dpkg does not get them"}},
 		{"hung up", "ID=rocky\nVERSION_ID=10.0", "rpm", "signal HUP", false, 129, "rpm -U /opt/*.rpm", []string{"Taking the installation back"}},
 		{"interrupted", "ID=rocky\nVERSION_ID=10.0", "rpm", "signal INT", false, 130, "rpm -U /opt/*.rpm", []string{"Taking the installation back"}},
 		{"terminated", "ID=rocky\nVERSION_ID=10.0", "rpm", "signal TERM", false, 143, "rpm -U /opt/*.rpm", []string{"Taking the installation back"}},
@@ -178,9 +180,9 @@ func TestInstallation(t *testing.T) {
 	} {
 		h.Write(t, "/etc/os-release", tt.system+"\n")
 		h.Write(t, "/pce/dist/faults", tt.faults)
-		h.Sh(t, "rm -f /pce/signal").OK(t)
-		if signal, ok := strings.CutPrefix(tt.faults, "signal "); ok {
-			h.Write(t, "/pce/signal", signal)
+		h.Sh(t, "rm -f /pce/signal /pce/words").OK(t)
+		if name, text, ok := strings.Cut(tt.faults, " "); ok && name != "cut" {
+			h.Write(t, "/pce/"+name, text+"\n")
 		}
 		for _, p := range programs {
 			h.Sh(t, "rm -f /usr/bin/"+p).OK(t)
@@ -194,6 +196,7 @@ case "$*" in
 --version) echo 'RPM version 4.18.0'; exit 0 ;;
 esac
 echo `+p+` "$@" >>/pce/called
+[ ! -e /pce/words ] || cat /pce/words
 [ ! -e /pce/signal ] || kill -s $(cat /pce/signal) $PPID
 exit 7
 `)

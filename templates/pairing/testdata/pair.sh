@@ -914,6 +914,9 @@ install_package() {
 		if grep -q -i -e 'dependency problems' -e 'unmet dependencies' -e 'nothing provides' -e 'is needed by' -e '^Error: .*Requires:' "$work/output"; then
 			fail 14 "Packages that it needs are missing, and $manager does not get them: install those that are named above, and run the line again."
 		fi
+		if grep -q -e NOKEY -e 'key is not available' "$work/output"; then
+			fail 13 "The package is signed with a key that this host does not know: get it from whoever made the package, rpm --import it, and run the line again."
+		fi
 		fail 13 "$manager could not install the package (exit status $result): see above and $log_file."
 	fi
 	installed_version
