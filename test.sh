@@ -3,7 +3,7 @@
 # minutes. Exits 1 if any of them failed, and lists which.
 #
 #	sh ./test.sh                 all suites
-#	sh ./test.sh unit install    only these: checks lint shell unit windows fuzz install vm release
+#	sh ./test.sh unit install    only these: checks lint shell unit windows fuzz browser install vm release
 #
 # As root on Debian it first installs the packages that it needs and that are
 # missing. Elsewhere, tests that cannot run are skipped, each saying why.
@@ -33,12 +33,14 @@ packages='
 	bzip2             payload, deb
 	cabextract        msi: unpacks cabinets
 	curl              unit: asks servers as machines do
+	chromium          browser: the console as people use it
 	cpio              rpm: unpacking what rpm2cpio gives
 	dash              shell
 	debsig-verify     deb: signatures in packages
 	debsigs           deb: makes such signatures
 	debian-archive-keyring  install: roots of releases newer than this one
 	dpkg-dev          deb: dpkg-deb and friends
+	fonts-liberation  browser: text that can be measured
 	gnupg             sign, rpm, deb: keys, and signatures of rpmsign and debsigs
 	gcc               unit: the race detector
 	icoutils          msi: resources of programs
@@ -130,7 +132,7 @@ unit() {
 	# The scripts of cmd/vpkg build and read whole packages, with the race detector in five
 	# times the time; what runs at once there has tests in its own package.
 	# shellcheck disable=SC2046,SC2086 # lists of words
-	go test $race -timeout 14m $(go list ./... | grep -v -e '/cmd/vpkg$' -e '/internal/testbed$' -e '/e2e$' -e '/e2e/vm$' -e '/e2e/wine$')
+	go test $race -timeout 14m $(go list ./... | grep -v -e '/cmd/vpkg$' -e '/internal/testbed$' -e '/e2e$' -e '/e2e/vm$' -e '/e2e/wine$' -e '/e2e/browser$')
 	code=$?
 	go test -timeout 6m ./cmd/vpkg || code=1
 	return $code
@@ -177,6 +179,11 @@ vm() {
 	# Where the machine had other work, an emulated one is too slow for its limits.
 	echo "once more, for an emulated machine may have been too slow"
 	go test -count=1 -timeout 14m ./e2e/vm
+}
+
+# The console, used by Chromium.
+browser() {
+	go test -count=1 -timeout 5m ./e2e/browser
 }
 
 # The release configuration, and what makes a release: a vpkg that has the hooks in
@@ -287,11 +294,12 @@ budget() {
 	release) echo 12 ;;
 	install) echo 38 ;;
 	vm) echo 29 ;;
+	browser) echo 6 ;;
 	windows) echo 20 ;;
 	*) echo "test.sh: no suite $1" >&2; exit 2 ;;
 	esac
 }
-[ $# -gt 0 ] || set -- checks lint shell unit windows fuzz install vm release
+[ $# -gt 0 ] || set -- checks lint shell unit windows fuzz browser install vm release
 for name; do budget "$name" >/dev/null || exit; done
 for name in install_packages "$@"; do suite "$name" "$(budget "$name")"; done
 

@@ -200,7 +200,7 @@ func (s *site) check(name, path string) {
 		width, height int64
 	}{{"light", "light", 1280, 900}, {"dark", "dark", 1280, 900}, {"phone", "light", 390, 844}} {
 		s.do(
-			emulation.SetDeviceMetricsOverride(as.width, as.height, 1, as.name == "phone"),
+			emulation.SetDeviceMetricsOverride(as.width, as.height, 1, as.name == "phone").WithScreenWidth(as.width).WithScreenHeight(as.height),
 			emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: as.scheme}}),
 		)
 		if path != "" {

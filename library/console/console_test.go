@@ -332,7 +332,7 @@ func TestKey(t *testing.T) {
 	b.get(to)
 	code := codeOnPage.FindString(b.body)
 	server := strings.TrimPrefix(b.at, "https://")
-	for _, want := range []string{"pair_script=pair.sh&amp;profile_id=1", "--management-server " + server, "--activation-code " + code, strings.Repeat("ab", 32)} {
+	for _, want := range []string{"pair_script=pair.sh&amp;profile_id=1", "--management-server " + server, "--activation-code " + code, "pair_script=pair.ps1&amp;profile_id=1", strings.Repeat("ab", 32)} {
 		if !strings.Contains(b.body, want) {
 			t.Errorf("the page is without %q:\n%s", want, b.body)
 		}

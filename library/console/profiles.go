@@ -267,7 +267,7 @@ func (h *handler) showKey(v *visit) error {
 	if o.text != "" {
 		data.Key, _ = o.detail.(library.Key)
 		line := pairing.Line{API: api, Server: data.Server, Profile: p.ID, Code: o.text, CA: h.CA}
-		data.Linux = line.Linux()
+		data.Linux, data.Windows = line.Linux(), line.Windows()
 	}
 	h.show(v, http.StatusOK, "key", "Pair machines with "+p.Name, data)
 	return nil
