@@ -53,6 +53,8 @@ packages='
 	lz4               payload: archives
 	msitools          msi: reads and makes packages
 	openssl           msi: keys and time stamps
+	nodejs            unit: runs a parser of PowerShell
+	npm               unit: gets it
 	osslsigncode      msi: signatures
 	p7zip-full        msi: unpacks packages
 	qemu-system-x86   vm: emulates a machine

@@ -126,6 +126,8 @@ func (s *Server) sendScript(c *call, k scriptKey) error {
 	switch k.name {
 	case "pair.sh":
 		render = pairing.Script.Linux
+	case "pair.ps1":
+		render = pairing.Script.Windows
 	default:
 		return refuse(http.StatusNotFound, "there are two scripts, pair.sh and pair.ps1")
 	}

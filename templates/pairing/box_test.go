@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 }
 
 func buildServer(ctx context.Context, dir string) error {
+	if _, err := fetchParser(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err) // TestWindowsSyntax is skipped, or fails
+	}
 	if _, err := os.ReadDir("../../e2e/pce"); err != nil { // an input, for go's cache of results
 		return err
 	}

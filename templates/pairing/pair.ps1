@@ -152,7 +152,9 @@ function PairedWith($there) {
 function Arch {
     $arch = $env:PROCESSOR_ARCHITEW6432
     if (-not $arch) { $arch = $env:PROCESSOR_ARCHITECTURE }
-    switch ($arch) { 'AMD64' { 'x64' } 'ARM64' { 'arm64' } default { [string]$arch } }
+    if ($arch -eq 'AMD64') { return 'x64' }
+    if ($arch -eq 'ARM64') { return 'arm64' }
+    [string]$arch
 }
 
 function Request([string]$address, $o) {
