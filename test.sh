@@ -3,7 +3,7 @@
 # minutes. Exits 1 if any of them failed, and lists which.
 #
 #	sh ./test.sh                 all suites
-#	sh ./test.sh unit install    only these: checks lint shell unit windows fuzz browser install vm release
+#	sh ./test.sh unit install    only these: checks lint shell unit windows fuzz browser install pairing vm release
 #
 # As root on Debian it first installs the packages that it needs and that are
 # missing. Elsewhere, tests that cannot run are skipped, each saying why.
@@ -134,7 +134,7 @@ unit() {
 	# The scripts of cmd/vpkg build and read whole packages, with the race detector in five
 	# times the time; what runs at once there has tests in its own package.
 	# shellcheck disable=SC2046,SC2086 # lists of words
-	go test $race -timeout 14m $(go list ./... | grep -v -e '/cmd/vpkg$' -e '/internal/testbed$' -e '/e2e$' -e '/e2e/vm$' -e '/e2e/wine$' -e '/e2e/browser$')
+	go test $race -timeout 14m $(go list ./... | grep -v -e '/cmd/vpkg$' -e '/internal/testbed$' -e '/e2e$' -e '/e2e/vm$' -e '/e2e/wine$' -e '/e2e/browser$' -e '/e2e/pairing$')
 	code=$?
 	go test -timeout 6m ./cmd/vpkg || code=1
 	return $code
@@ -172,6 +172,12 @@ fuzz() {
 install() {
 	go test -count=1 -parallel 3 -timeout 32m ./internal/testbed ./e2e &&
 		go test -count=1 -timeout 6m -run Large ./rpm ./msi ./msi/internal/cab -large
+}
+
+# The line that a library server shows, in boxes that reach the server over a network
+# of their own.
+pairing() {
+	go test -count=1 -parallel 3 -timeout 11m ./e2e/pairing
 }
 
 # Machines with a kernel of their own, emulated. As many at a time as there are
@@ -295,13 +301,14 @@ budget() {
 	fuzz) echo 5 ;;
 	release) echo 12 ;;
 	install) echo 38 ;;
+	pairing) echo 12 ;;
 	vm) echo 29 ;;
 	browser) echo 6 ;;
 	windows) echo 20 ;;
 	*) echo "test.sh: no suite $1" >&2; exit 2 ;;
 	esac
 }
-[ $# -gt 0 ] || set -- checks lint shell unit windows fuzz browser install vm release
+[ $# -gt 0 ] || set -- checks lint shell unit windows fuzz browser install pairing vm release
 for name; do budget "$name" >/dev/null || exit; done
 for name in install_packages "$@"; do suite "$name" "$(budget "$name")"; done
 

@@ -1,0 +1,250 @@
+//go:build linux
+
+package pairing
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vpkg/vpkg/internal/testbed"
+)
+
+// A system is a root file system, what it says that it is, and the programs that it
+// does not have.
+type system struct {
+	name, manager string
+	suite         testbed.Suite
+	release       string // os-release; empty means Debian's own
+	without       []string
+}
+
+const (
+	el9    = "NAME=\"Rocky Linux\"\nID=rocky\nVERSION_ID=\"9.4\"\n"
+	el10   = "NAME=\"Oracle Linux Server\"\nID=ol\nVERSION_ID=\"10.0\"\n"
+	sles15 = "NAME=SLES\nVERSION=\"15-SP5\"\nVERSION_ID=\"15.5\"\nID=sles\nID_LIKE=suse\n"
+)
+
+var systems = []system{
+	{"rpm 4.16", "rpm -U", testbed.Bullseye, el9, nil},
+	{"rpm 4.18", "rpm -U", testbed.Bookworm, el9, []string{"dnf", "zypper"}},
+	{"rpm 4.20", "rpm -U", testbed.Trixie, el10, nil},
+	{"dnf", "dnf -y", testbed.Bookworm, el9, nil},
+	{"zypper", "zypper --non-interactive", testbed.Bookworm, sles15, []string{"dnf"}},
+	{"apt", "apt-get -y", testbed.Bookworm, "", nil},
+	{"dpkg", "dpkg -i", testbed.Trixie, "", []string{"apt-get"}},
+}
+
+const paired = "VEN has been SUCCESSFULLY paired with Illumio\n"
+
+// pairs runs a line that has to pair the machine, and checks that it did.
+func pairs(t *testing.T, b *testbed.Box, l library, line string) string {
+	t.Helper()
+	out := b.Sh(t, line).OK(t)
+	if !strings.HasSuffix(out, paired) {
+		t.Errorf("it does not end as it should:\n%s", out)
+	}
+	id := agentID(t, b)
+	if got := l.status(t, id); got != "active" {
+		t.Errorf("the server has workload %d as %q", id, got)
+	}
+	return out
+}
+
+func agentID(t *testing.T, b *testbed.Box) int64 {
+	t.Helper()
+	for line := range strings.Lines(b.Read(t, "/opt/illumio_ven_data/etc/agent_id.cfg")) {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), "agent_id: "); ok {
+			id, err := strconv.ParseInt(v, 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return id
+		}
+	}
+	t.Fatal("the machine has no identity")
+	return 0
+}
+
+func (l library) status(t *testing.T, id int64) string {
+	t.Helper()
+	var all []struct {
+		ID     int64
+		Status string
+	}
+	parse(t, l.run(t, "workload", "list", "--json"), &all)
+	for _, w := range all {
+		if w.ID == id {
+			return w.Status
+		}
+	}
+	return "unknown"
+}
+
+// clean searches the machine for a code: files that were written, the journal, and
+// what processes show of themselves.
+func clean(t *testing.T, b *testbed.Box, code string) {
+	t.Helper()
+	if log := b.Read(t, "/var/log/illumio_install.log"); !strings.Contains(log, "exit status 0") {
+		t.Errorf("the log has no end:\n%s", log)
+	}
+	b.Write(t, "/secret/code", code)
+	r := b.Sh(t, `grep -rlaF -D skip -f /secret/code /etc /opt /var /run /tmp /dev/shm /root /home 2>/dev/null
+		for p in /proc/[0-9]*; do grep -qaF -f /secret/code $p/cmdline $p/environ 2>/dev/null && echo $p; done
+		journalctl --no-pager -o export | grep -aF -f /secret/code
+		echo searched; rm -r /secret`)
+	if r.Stdout != "searched\n" {
+		t.Errorf("the code is in\n%s", r)
+	}
+}
+
+func TestPair(t *testing.T) {
+	for _, s := range systems {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			l := one(t)
+			b := boot(t, s)
+			line, code := l.line(t, l.profile(t))
+			pairs(t, b, l, line)
+			if log := b.Read(t, "/var/log/illumio_install.log"); !strings.Contains(log, "+ "+s.manager) {
+				t.Errorf("it was not installed with %s:\n%s", s.manager, log)
+			}
+			vpkg := b.Copy(t, "/root", filepath.Join(testbed.Dir(t), "vpkg"))[0]
+			if r := b.Sh(t, "chmod 755 "+vpkg+"; "+vpkg+" verify --installed "+product); r.Code != 0 || r.Stdout+r.Stderr != "" {
+				t.Errorf("vpkg verify --installed: %s", r)
+			}
+			id := agentID(t, b)
+			if out := b.Sh(t, line).OK(t); out[strings.LastIndex(strings.TrimSpace(out), "\n")+1:] != "The VEN is already paired with "+l.server+"\n" {
+				t.Errorf("the line again says\n%s", out)
+			}
+			if again := agentID(t, b); again != id {
+				t.Errorf("the line again makes workload %d of %d", again, id)
+			}
+			clean(t, b, code)
+		})
+	}
+}
+
+// there lists everything that an installation would change.
+const there = `find /opt /etc /usr /var/lib /home /root -xdev ! -path '*/apt/*' ! -path '/var/lib/systemd*' ! -path '/var/lib/dpkg/lock*' ! -path '/var/lib/dpkg/*-old' \
+	! -name '*-' ! -name '.pwd.lock' -printf '%p %y %m %U %G\n' | sort; getent passwd; systemctl list-unit-files --no-legend; nft list ruleset`
+
+// TestFailures: each failure has its status and its sentence, and the machine is as it
+// was; then it is paired after all, with a connection that is cut on the way.
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	l := one(t)
+	b := boot(t, system{suite: testbed.Bookworm})
+	profile := l.profile(t)
+	line, code := l.line(t, profile)
+	trusting, _ := l.line(t, profile, "--trusted")
+	b.Sh(t, "mkdir -p /opt/illumio_ven_data/tmp; rm -r /opt/illumio_ven_data").OK(t)
+	before := b.Sh(t, there).OK(t)
+	fails := func(name, line string, status int, says string) {
+		t.Helper()
+		r := b.Sh(t, line)
+		if r.Code != status || !strings.Contains(r.Stdout+r.Stderr, says) {
+			t.Errorf("%s: want status %d and %q: %s", name, status, says, r)
+		}
+		b.Sh(t, "rm -rf /opt/illumio_ven_data/tmp; rmdir /opt/illumio_ven_data 2>/dev/null").OK(t)
+		if after := b.Sh(t, there).OK(t); after != before {
+			t.Errorf("%s: the machine is not as it was: %s", name, difference(before, after))
+		}
+	}
+	fails("the line without a CA", trusting, 60, "curl: (60)")
+	sum := line[strings.Index(line, `echo "`)+6:][:64]
+	fails("another CA", strings.Replace(line, sum, strings.Repeat("0", 64), 1), 1, "ca.crt: FAILED")
+	fails("the script without a CA", strings.Replace(line, " --ca-file /opt/illumio_ven_data/tmp/ca.crt", "", 1), 8, "is not trusted")
+	mine := "mount --bind /srv/release /usr/lib/os-release; "
+	b.Write(t, "/srv/release", "NAME=Fedora\nID=fedora\nVERSION_ID=40\n")
+	b.Sh(t, mine).OK(t)
+	fails("another system", line, 4, "Fedora 40 on ")
+	b.Sh(t, "umount /usr/lib/os-release").OK(t)
+
+	other := corrupted(t)
+	spoiled, _ := other.line(t, other.profile(t))
+	fails("a corrupt package", spoiled, 12, "The package has another SHA-256 than the server announced")
+
+	p := cut(t, l.server, 1<<20)
+	out := pairs(t, b, l, strings.ReplaceAll(line, l.server, p))
+	if !strings.Contains(out, "Download interrupted at ") {
+		t.Errorf("nothing was cut:\n%s", out)
+	}
+	clean(t, b, code)
+	if log, err := os.ReadFile(l.log); err != nil || !strings.Contains(string(log), "status=206") {
+		t.Errorf("the server has sent no part of a file: %v", err)
+	}
+
+	// To another address, which is another server as far as the machine knows.
+	line, code = l.line(t, profile)
+	out = pairs(t, b, l, line)
+	if !strings.Contains(out, "Detected PCE fqdn/port change\n") {
+		t.Errorf("it does not say that the server is another one:\n%s", out)
+	}
+	clean(t, b, code)
+}
+
+func difference(before, after string) string {
+	old := map[string]bool{}
+	for line := range strings.Lines(before) {
+		old[line] = true
+	}
+	var b strings.Builder
+	for line := range strings.Lines(after) {
+		if !old[line] {
+			b.WriteString("\n+ " + strings.TrimSuffix(line, "\n"))
+		}
+		delete(old, line)
+	}
+	for line := range old {
+		b.WriteString("\n- " + strings.TrimSuffix(line, "\n"))
+	}
+	return b.String()
+}
+
+// TestCodes: codes that pair nothing leave a good installation, which another pairs.
+func TestCodes(t *testing.T) {
+	t.Parallel()
+	l := one(t)
+	b := boot(t, system{suite: testbed.Trixie})
+	line, code := l.line(t, l.profile(t, "--key-lifespan", "1"))
+	time.Sleep(1100 * time.Millisecond) // the key's whole life
+	good, goodCode := l.line(t, l.profile(t, "--role", "web", "--role-label-lock=false"))
+	for name, line := range map[string]string{"expired": line, "unknown": strings.ReplaceAll(good, goodCode, strings.Repeat("1", 80))} {
+		if r := b.Sh(t, line); r.Code != 17 || !strings.Contains(r.Stderr, "The activation code was refused: make a new one in the console and run its line; the VEN stays installed.\n") {
+			t.Errorf("%s: want status 17: %s", name, r)
+		}
+	}
+	const label = `it's a "role" of $HOME`
+	pairs(t, b, l, good+` --role 'it'\''s a "role" of $HOME'`)
+	var all []map[string]any
+	parse(t, l.run(t, "workload", "list", "--json"), &all)
+	found := false
+	for _, w := range all {
+		labels, _ := w["labels"].(map[string]any)
+		found = found || labels["role"] == label
+	}
+	if !found {
+		t.Errorf("no workload has the role %s: %v", label, all)
+	}
+	clean(t, b, code)
+	clean(t, b, goodCode)
+}
+
+// TestFullDisk: there is no room where the product would be.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	l := one(t)
+	b := testbed.New(t, testbed.Bookworm)
+	b.Tmpfs(t, "/opt", 6<<20)
+	b.Sh(t, "true").OK(t)
+	b.Link(t, int(links.Add(1)))
+	line, _ := l.line(t, l.profile(t))
+	if r := b.Sh(t, line); r.Code != 6 || !strings.Contains(r.Stderr, "/opt has ") || !strings.Contains(r.Stderr, "make room there.") {
+		t.Errorf("want status 6: %s", r)
+	}
+	b.Sh(t, "[ ! -e /opt/illumio_ven ] && ! dpkg-query -W "+product).OK(t)
+}

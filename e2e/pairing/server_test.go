@@ -1,0 +1,170 @@
+//go:build linux
+
+package pairing
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/vpkg/vpkg/internal/testbed"
+)
+
+// corrupted is another server, with one byte of each package for Debian changed.
+func corrupted(t *testing.T) library {
+	t.Helper()
+	data := filepath.Join(testbed.Dir(t), "corrupted")
+	run(t, filepath.Join(testbed.Dir(t), "vpkg-library"), "--data", data, "import", filepath.Join(testbed.Dir(t), "dist"))
+	spoiled := 0
+	err := filepath.WalkDir(data, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".deb") {
+			return err
+		}
+		if err := os.Chmod(path, 0o600); err != nil {
+			return err
+		}
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		var b [1]byte
+		if _, err := f.ReadAt(b[:], 200_000); err != nil {
+			return err
+		}
+		b[0] ^= 1
+		spoiled++
+		_, err = f.WriteAt(b[:], 200_000)
+		return err
+	})
+	if err != nil || spoiled == 0 {
+		t.Fatalf("%d packages were changed: %v", spoiled, err)
+	}
+	return serve(t, data, address+":8444")
+}
+
+// cut passes connections on to the server. The first one that gets more than limit
+// bytes from it is cut there.
+func cut(t *testing.T, server string, limit int64) string {
+	t.Helper()
+	l, err := net.Listen("tcp", address+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	var done atomic.Bool
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer in.Close()
+				out, err := net.Dial("tcp", server)
+				if err != nil {
+					return
+				}
+				defer out.Close()
+				go func() {
+					io.Copy(out, in) //nolint:errcheck // either side may leave
+					out.Close()
+				}()
+				if n, _ := io.CopyN(in, out, limit); n < limit || done.CompareAndSwap(false, true) {
+					return
+				}
+				io.Copy(in, out) //nolint:errcheck // as above
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// TestFifty: fifty machines at once. A key for five pairs five of them, and one
+// without a limit all.
+func TestFifty(t *testing.T) {
+	t.Parallel()
+	l := one(t)
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	for uses, want := range map[string]int64{"5": 5, "unlimited": 50} {
+		profile := l.profile(t, "--allowed-uses-per-key", uses)
+		_, code := l.line(t, profile)
+		var paired, refused atomic.Int64
+		var wg sync.WaitGroup
+		for i := range 50 {
+			wg.Go(func() {
+				body := fmt.Sprintf(`{"activation_code":%q,"request_id":"%032x","profile_id":%q,"hostname":"fifty-%s-%d","os_id":"debian-x86_64-12","version":%q,"formats":["nftables"]}`,
+					code, i+1+int(want)*100, profile, uses, i, release)
+				r, err := client.Post("https://"+l.server+"/api/v18/ven/activate", "application/json", strings.NewReader(body))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer r.Body.Close()
+				switch said, _ := io.ReadAll(r.Body); r.StatusCode {
+				case http.StatusCreated:
+					paired.Add(1)
+				case http.StatusUnauthorized:
+					refused.Add(1)
+				default:
+					t.Errorf("%s: %s", r.Status, said)
+				}
+			})
+		}
+		wg.Wait()
+		if paired.Load() != want || refused.Load() != 50-want {
+			t.Errorf("a key for %s pairs %d and refuses %d, want %d and %d", uses, paired.Load(), refused.Load(), want, 50-want)
+		}
+		var all []struct{ Hostname string }
+		parse(t, l.run(t, "workload", "list", "--json"), &all)
+		listed := int64(0)
+		for _, w := range all {
+			if strings.HasPrefix(w.Hostname, "fifty-"+uses+"-") {
+				listed++
+			}
+		}
+		if listed != want {
+			t.Errorf("%d of %s uses are listed", listed, uses)
+		}
+	}
+}
+
+// searchServer searches the server for every code that there is so far: its log, its
+// folder with the database, and what its process shows of itself.
+func searchServer(t *testing.T, l library) {
+	t.Helper()
+	codes.Lock()
+	defer codes.Unlock()
+	files := []string{l.log, fmt.Sprintf("/proc/%d/cmdline", l.pid), fmt.Sprintf("/proc/%d/environ", l.pid)}
+	err := filepath.WalkDir(l.data, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil || len(files) < 6 {
+		t.Fatalf("%d files: %v", len(files), err)
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil && !os.IsNotExist(err) {
+			t.Error(err)
+		}
+		for _, code := range codes.all {
+			if bytes.Contains(b, []byte(code)) {
+				t.Errorf("%s has an activation code", file)
+			}
+		}
+	}
+}
