@@ -131,9 +131,6 @@ func (h *handler) secure(next http.Handler) http.Handler {
 		} else {
 			head.Set("Cache-Control", "no-store")
 		}
-		if r.TLS != nil {
-			head.Set("Strict-Transport-Security", "max-age=31536000")
-		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		next.ServeHTTP(w, r)
 	})
