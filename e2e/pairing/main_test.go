@@ -157,7 +157,7 @@ func (l library) profile(t *testing.T, args ...string) string {
 	for _, id := range list() {
 		before[id] = true
 	}
-	l.run(t, append([]string{"profile", "create", t.Name()}, args...)...)
+	l.run(t, append([]string{"profile", "create", fmt.Sprintf("%s %d", t.Name(), len(before))}, args...)...)
 	for _, id := range list() {
 		if !before[id] {
 			return id

@@ -149,7 +149,7 @@ func TestFailures(t *testing.T) {
 		if r.Code != status || !strings.Contains(r.Stdout+r.Stderr, says) {
 			t.Errorf("%s: want status %d and %q: %s", name, status, says, r)
 		}
-		b.Sh(t, "rm -rf /opt/illumio_ven_data/tmp; rmdir /opt/illumio_ven_data 2>/dev/null").OK(t)
+		b.Sh(t, "rm -rf /opt/illumio_ven_data/tmp; rmdir /opt/illumio_ven_data 2>/dev/null; true").OK(t)
 		if after := b.Sh(t, there).OK(t); after != before {
 			t.Errorf("%s: the machine is not as it was: %s", name, difference(before, after))
 		}
@@ -232,6 +232,25 @@ func TestCodes(t *testing.T) {
 	}
 	clean(t, b, code)
 	clean(t, b, goodCode)
+}
+
+// TestProxy: a proxy is the only way to the server.
+func TestProxy(t *testing.T) {
+	t.Parallel()
+	l := one(t)
+	b := boot(t, system{suite: testbed.Bookworm})
+	port, count := connectProxy(t)
+	proxy := strings.Fields(b.Run(t, "ip", "route", "show", "default").OK(t))[2] + ":" + port
+	line, code := l.line(t, l.profile(t))
+	b.Sh(t, "ip route add unreachable "+address).OK(t)
+	if r := b.Sh(t, line); r.Code != 7 || !strings.Contains(r.Stderr, "curl: (7)") {
+		t.Errorf("the server can be reached without a proxy: %s", r)
+	}
+	pairs(t, b, l, "export https_proxy=http://"+proxy+"; "+line+" --proxy-server "+proxy)
+	if n := count.Load(); n < 5 {
+		t.Errorf("the proxy was asked for %d connections", n)
+	}
+	clean(t, b, code)
 }
 
 // TestFullDisk: there is no room where the product would be.

@@ -21,14 +21,14 @@ import (
 	"github.com/vpkg/vpkg/internal/testbed"
 )
 
-// corrupted is another server, with one byte of each package for Debian changed.
+// corrupted is another server, with one byte of each package changed.
 func corrupted(t *testing.T) library {
 	t.Helper()
 	data := filepath.Join(testbed.Dir(t), "corrupted")
 	run(t, filepath.Join(testbed.Dir(t), "vpkg-library"), "--data", data, "import", filepath.Join(testbed.Dir(t), "dist"))
 	spoiled := 0
 	err := filepath.WalkDir(data, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, ".deb") {
+		if err != nil || len(filepath.Base(path)) != 64 { // its SHA-256
 			return err
 		}
 		if err := os.Chmod(path, 0o600); err != nil {
@@ -91,12 +91,48 @@ func cut(t *testing.T, server string, limit int64) string {
 	return l.Addr().String()
 }
 
+// connectProxy is an HTTP proxy for connections to servers, and counts them.
+func connectProxy(t *testing.T) (port string, count *atomic.Int64) {
+	t.Helper()
+	l, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	count = new(atomic.Int64)
+	s := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out, err := net.Dial("tcp", r.Host)
+		if r.Method != http.MethodConnect || err != nil {
+			http.Error(w, "only connections to servers", http.StatusBadGateway)
+			return
+		}
+		defer out.Close()
+		count.Add(1)
+		in, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer in.Close()
+		io.WriteString(in, "HTTP/1.1 200 OK\r\n\r\n") //nolint:errcheck // then it has left
+		go func() {
+			io.Copy(out, buffered) //nolint:errcheck // either side may leave
+			out.Close()
+		}()
+		io.Copy(in, out) //nolint:errcheck // as above
+	})}
+	go s.Serve(l) //nolint:errcheck // until Close
+	t.Cleanup(func() { s.Close() })
+	_, port, err = net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port, count
+}
+
 // TestFifty: fifty machines at once. A key for five pairs five of them, and one
 // without a limit all.
 func TestFifty(t *testing.T) {
 	t.Parallel()
 	l := one(t)
-	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	for uses, want := range map[string]int64{"5": 5, "unlimited": 50} {
 		profile := l.profile(t, "--allowed-uses-per-key", uses)
 		_, code := l.line(t, profile)
@@ -104,6 +140,11 @@ func TestFifty(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 50 {
 			wg.Go(func() {
+				// Each with an address of its own, for one that fails often has to wait.
+				dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, byte(want), byte(i+1))}}
+				transport := &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+				defer transport.CloseIdleConnections()
+				client := http.Client{Timeout: time.Minute, Transport: transport}
 				body := fmt.Sprintf(`{"activation_code":%q,"request_id":"%032x","profile_id":%q,"hostname":"fifty-%s-%d","os_id":"debian-x86_64-12","version":%q,"formats":["nftables"]}`,
 					code, i+1+int(want)*100, profile, uses, i, release)
 				r, err := client.Post("https://"+l.server+"/api/v18/ven/activate", "application/json", strings.NewReader(body))
