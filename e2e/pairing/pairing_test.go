@@ -91,13 +91,24 @@ func clean(t *testing.T, b *testbed.Box, code string) {
 	if log := b.Read(t, "/var/log/illumio_install.log"); !strings.Contains(log, "exit status 0") {
 		t.Errorf("the log has no end:\n%s", log)
 	}
-	b.Write(t, "/secret/code", code)
-	r := b.Sh(t, `grep -rlaF -D skip -f /secret/code /etc /opt /var /run /tmp /dev/shm /root /home 2>/dev/null
-		for p in /proc/[0-9]*; do grep -qaF -f /secret/code $p/cmdline $p/environ 2>/dev/null && echo $p; done
-		journalctl --no-pager -o export | grep -aF -f /secret/code
-		echo searched; rm -r /secret`)
-	if r.Stdout != "searched\n" {
-		t.Errorf("the code is in\n%s", r)
+	search := func(text string) string {
+		b.Write(t, "/secret/code", text)
+		return b.Sh(t, `grep -rlaF -D skip -f /secret/code /etc /opt /var /run /tmp /dev/shm /root /home 2>/dev/null
+			for p in /proc/[0-9]*; do grep -qaF -f /secret/code $p/cmdline $p/environ 2>/dev/null && echo $p; done
+			journalctl --no-pager -o export | grep -aF -f /secret/code
+			rm -r /secret`).OK(t)
+	}
+	if found := search(code); found != "" {
+		t.Errorf("the code is in\n%s", found)
+	}
+	// That what is there is found: the server in the configuration, the agent among the
+	// processes, and a line in the journal.
+	b.Sh(t, "echo venAgentMgr | systemd-cat; journalctl --sync").OK(t)
+	if found := search("masterconfig_server"); !strings.Contains(found, "/opt/illumio_ven_data/etc/agent_activation.cfg\n") {
+		t.Errorf("the search does not find the server: %s", found)
+	}
+	if found := search("venAgentMgr"); !strings.Contains(found, "\n/proc/") || !strings.Contains(found, "\nMESSAGE=venAgentMgr\n") {
+		t.Errorf("the search does not find the agent: %.2000s", found)
 	}
 }
 

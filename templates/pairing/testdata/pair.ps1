@@ -110,8 +110,8 @@ function CheckOptions($o) {
     }
     if ($o['version'] -and ($o['version'] -notmatch '^[A-Za-z0-9][A-Za-z0-9.+~_-]*$')) { Fail 2 "-version wants a release such as $release" }
     foreach ($name in 'role', 'app', 'env', 'loc') {
-        # Windows PowerShell loses double quotes in the arguments of programs.
-        if ($o[$name] -and $o[$name].Contains('"')) { Fail 2 "-$name cannot have a double quote: set it in the profile" }
+        # Windows PowerShell loses them in the arguments of programs.
+        if ($o[$name] -and ($o[$name].Contains('"') -or $o[$name].EndsWith('\'))) { Fail 2 "-$name cannot have a double quote, or a backslash at its end: set it in the profile" }
     }
     if ($o['activation-code'] -and $o['activation-code-file']) { Fail 2 'give -activation-code or -activation-code-file, not both' }
     if ($o['activation-code']) { $script:code = $o['activation-code'] }
