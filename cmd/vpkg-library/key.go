@@ -60,6 +60,9 @@ not kept: it is printed this once.`,
 				if line.CA, err = d.caSum(); err != nil {
 					return err
 				}
+				if line.CA == "" {
+					fmt.Fprintln(cmd.ErrOrStderr(), "vpkg-library: the library has no authority of its own, which serve makes: the line is for machines that trust the server already; --trusted says that they do")
+				}
 			}
 			_, code, err := d.NewKey(cmd.Context(), id)
 			if err != nil {

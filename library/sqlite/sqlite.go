@@ -236,7 +236,7 @@ func known(err error) error {
 		case sqlite3.SQLITE_FULL:
 			return fmt.Errorf("%w: %w", syscall.ENOSPC, err)
 		case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
-			return fmt.Errorf("%w: %w", library.ErrExists, err)
+			return library.ErrExists
 		}
 	}
 	return err
