@@ -306,7 +306,7 @@ func (s *Server) finish(c *call, start time.Time) {
 	if c.err != nil {
 		args = append(args, "err", redact(c.err.Error()))
 	}
-	s.Log.Log(c.r.Context(), level, "request", args...) //nolint:sloglint // pairs, some of which are left out
+	s.Log.Log(c.r.Context(), level, "request", args...) // pairs, some of which are left out
 }
 
 // secret is what may be a code, a token or a secret.

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -132,8 +133,8 @@ func (s *Server) client(r *http.Request) netip.Addr {
 		return peer
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop := address(strings.TrimSpace(hops[i]))
+	for _, text := range slices.Backward(hops) {
+		hop := address(strings.TrimSpace(text))
 		if !hop.IsValid() {
 			break // what is before it, whoever wrote this can have made up
 		}

@@ -29,7 +29,9 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *response) Flush() { w.rc.Flush() }
 
 // extend moves the time limit. Where there is none, as in a test, that is no matter.
-func (w *response) extend() { w.rc.SetWriteDeadline(time.Now().Add(w.stall)) }
+func (w *response) extend() {
+	w.rc.SetWriteDeadline(time.Now().Add(w.stall)) //nolint:errcheck // a test's recorder has none
+}
 
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 && status >= 200 {
@@ -43,7 +45,7 @@ func (w *response) Write(b []byte) (int, error) {
 		w.status = http.StatusOK
 	}
 	w.extend()
-	n, err := w.ResponseWriter.Write(b)
+	n, err := w.ResponseWriter.Write(b) //nolint:gosec // what it is, is said by who writes it
 	w.bytes += int64(n)
 	return n, err
 }
@@ -103,11 +105,11 @@ type body struct {
 
 func (b body) Read(p []byte) (int, error) {
 	if b.stall != 0 {
-		b.rc.SetReadDeadline(time.Now().Add(b.stall))
+		b.rc.SetReadDeadline(time.Now().Add(b.stall)) //nolint:errcheck // as extend
 	}
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		b.rc.SetReadDeadline(time.Time{})
+		b.rc.SetReadDeadline(time.Time{}) //nolint:errcheck // as extend
 	}
 	return n, err
 }
@@ -117,7 +119,7 @@ func (s *Server) boundBody(c *call, r *http.Request, limit int64) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return
 	}
-	c.w.rc.SetReadDeadline(time.Now().Add(s.Limits.Body))
+	c.w.rc.SetReadDeadline(time.Now().Add(s.Limits.Body)) //nolint:errcheck // as extend
 	r.Body = body{ReadCloser: http.MaxBytesReader(c.w.ResponseWriter, r.Body, limit), rc: c.w.rc}
 }
 

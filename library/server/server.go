@@ -123,7 +123,7 @@ func (s *Server) init() {
 	s.refused.init()
 	s.busy = &inFlight{all: l.Concurrent, perClient: l.ConcurrentPerIP, of: map[netip.Addr]int{}}
 	s.uploads = make(chan struct{}, l.Uploads)
-	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.stopping, s.stop = context.WithCancel(context.Background()) //nolint:gosec // a shutdown calls it
 	s.metrics = newMetrics(s)
 	s.routes = s.table()
 	s.mux = http.NewServeMux()
@@ -323,7 +323,7 @@ type callKey struct{}
 // guard is around the operation of a route: who may, and what of it goes wrong.
 func (s *Server) guard(rt route) http.HandlerFunc {
 	return func(_ http.ResponseWriter, r *http.Request) {
-		c := r.Context().Value(callKey{}).(*call) //nolint:errcheck,forcetypeassert // serveAPI sets it
+		c := r.Context().Value(callKey{}).(*call) // serveAPI sets it
 		c.r, c.route, c.auth = r, rt.pattern(), rt.auth
 		l := *s.Library
 		l.Actor, l.Refused = c.client.String(), s.refused.next

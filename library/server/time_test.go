@@ -75,7 +75,9 @@ func dial(t *testing.T, address, text string) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(time.Minute)) // so that a test that fails ends
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil { // so that a test that fails ends
+		t.Fatal(err)
+	}
 	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +94,9 @@ func TestSlowDownload(t *testing.T) {
 	b := w.add("ven.el8.rpm", "fake rpm illumio-ven 25.2.20 10.el8 x86_64", 40<<20)
 	address, _, files := w.start()
 	c := dial(t, address, download)
-	c.SetReadBuffer(64 << 10)
+	if err := c.SetReadBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
 	begin := time.Now()
 	r, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
@@ -102,7 +106,7 @@ func TestSlowDownload(t *testing.T) {
 	var got bytes.Buffer
 	for {
 		n, err := io.CopyN(&got, r.Body, 400<<10)
-		if err == io.EOF && n >= 0 {
+		if errors.Is(err, io.EOF) && n >= 0 {
 			break
 		}
 		if err != nil {
@@ -177,7 +181,9 @@ func TestClientsThatGo(t *testing.T) {
 	body := fmt.Sprintf(`{"activation_code":%q,"request_id":"r","hostname":"web1","os_id":"o","version":"1"}`, code)
 	for range 5 {
 		c := dial(t, address, fmt.Sprintf("POST /api/v1/ven/activate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
-		c.SetLinger(0)
+		if err := c.SetLinger(0); err != nil {
+			t.Fatal(err)
+		}
 		c.Close()
 	}
 	a := w.plain("POST", "/api/v1/ven/activate", body).want(t, 201)
