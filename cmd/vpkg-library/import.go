@@ -26,7 +26,7 @@ stays as it is. The exit status is 1 if any package was refused.
 
 A server that runs on the folder offers them from then on.`,
 		Example: `  vpkg-library import dist
-  vpkg-library import illumio-ven-25.2.20-10.tar.bz2
+  vpkg-library import illumio-ven-bundle-25.2.20-10.tar.bz2
   vpkg-library import --data /var/lib/vpkg-library illumio-ven-25.2.20-10.el8.x86_64.rpm`,
 		Args: usageArgs(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
