@@ -293,7 +293,7 @@ fi
 started=$(date +%s)
 budget() {
 	case $1 in
-	install_packages) echo 5 ;;
+	install_packages) echo 8 ;;
 	checks) echo 12 ;;
 	lint) echo 10 ;;
 	shell) echo 1 ;;
