@@ -76,6 +76,10 @@ install_packages() {
 	fi
 	missing=
 	for p in $(echo "$packages" | awk 'NF { print $1 }'); do
+		case $p in # other makers' nodejs has npm in it, which Debian's conflicts with
+		nodejs) ! command -v node >/dev/null || continue ;;
+		npm) ! command -v npm >/dev/null || continue ;;
+		esac
 		dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"
 	done
 	[ -n "$missing" ] || return 0
