@@ -109,6 +109,7 @@ func serve(t *testing.T, data, listen string) library {
 	defer out.Close()
 	cmd := exec.Command(filepath.Join(testbed.Dir(t), "vpkg-library"), "serve", "--data", data, "--listen", listen, "--host", address, "--log-level", "debug", "--heartbeat", "1s")
 	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Env = append(os.Environ(), "TEST_ADDRESS="+address) // to be found
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil { // it dies with the tests' namespace
 		t.Fatal(err)

@@ -3,8 +3,12 @@
 package pairing
 
 import (
+	"maps"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,20 +42,37 @@ var systems = []system{
 	{"dpkg", "dpkg -i", testbed.Trixie, "", []string{"apt-get"}},
 }
 
-const paired = "VEN has been SUCCESSFULLY paired with Illumio\n"
+// paired is how a line ends that has paired the machine.
+const paired = `
+Pairing Status
+Pairing Configuration exists ......SUCCESS
+VEN Manager Daemon running ......SUCCESS
+Master Configuration retrieval ......SUCCESS
+VEN Configuration retrieval ......SUCCESS
+VEN has been SUCCESSFULLY paired with Illumio
+`
 
-// pairs runs a line that has to pair the machine, and checks that it did.
+// pairs runs a line that has to pair the machine, and checks that it did, and that the
+// server hears from it.
 func pairs(t *testing.T, b *testbed.Box, l library, line string) string {
 	t.Helper()
 	out := b.Sh(t, line).OK(t)
 	if !strings.HasSuffix(out, paired) {
 		t.Errorf("it does not end as it should:\n%s", out)
 	}
-	id := agentID(t, b)
-	if got := l.status(t, id); got != "active" {
-		t.Errorf("the server has workload %d as %q", id, got)
+	if mode := b.Run(t, "stat", "-c", "%a %U %G", "/var/log/illumio_install.log").OK(t); mode != "600 root root\n" {
+		t.Errorf("the log is %s", mode)
 	}
-	return out
+	id := agentID(t, b)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		w := l.workload(t, id)
+		if w.Status == "active" && w.Heartbeat.After(w.Paired) {
+			return out
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the server has workload %d as %+v", id, w)
+		}
+	}
 }
 
 func agentID(t *testing.T, b *testbed.Box) int64 {
@@ -69,19 +90,26 @@ func agentID(t *testing.T, b *testbed.Box) int64 {
 	return 0
 }
 
-func (l library) status(t *testing.T, id int64) string {
+// A workload is a machine as the server has it.
+type workload struct {
+	ID        int64
+	Status    string
+	Labels    map[string]string
+	Paired    time.Time `json:"paired_at"`
+	Heartbeat time.Time `json:"last_heartbeat_at"`
+}
+
+func (l library) workload(t *testing.T, id int64) workload {
 	t.Helper()
-	var all []struct {
-		ID     int64
-		Status string
-	}
+	var all []workload
 	parse(t, l.run(t, "workload", "list", "--json"), &all)
 	for _, w := range all {
 		if w.ID == id {
-			return w.Status
+			return w
 		}
 	}
-	return "unknown"
+	t.Fatalf("the server has no workload %d", id)
+	return workload{}
 }
 
 // clean searches the machine for a code: files that were written, the journal, and
@@ -127,12 +155,16 @@ func TestPair(t *testing.T) {
 			if r := b.Sh(t, "chmod 755 "+vpkg+"; "+vpkg+" verify --installed "+product); r.Code != 0 || r.Stdout+r.Stderr != "" {
 				t.Errorf("vpkg verify --installed: %s", r)
 			}
-			id := agentID(t, b)
+			const unchanged = there + `; find /opt/illumio_ven /opt/illumio_ven_data/etc /etc /usr -xdev -type f -printf '%p %s %T@\n' | sort; /opt/illumio_ven/bin/init_Platform status`
+			id, before := agentID(t, b), b.Sh(t, unchanged).OK(t)
 			if out := b.Sh(t, line).OK(t); out[strings.LastIndex(strings.TrimSpace(out), "\n")+1:] != "The VEN is already paired with "+l.server+"\n" {
 				t.Errorf("the line again says\n%s", out)
 			}
 			if again := agentID(t, b); again != id {
 				t.Errorf("the line again makes workload %d of %d", again, id)
+			}
+			if after := b.Sh(t, unchanged).OK(t); after != before {
+				t.Errorf("the line again changes %s", difference(before, after))
 			}
 			clean(t, b, code)
 		})
@@ -143,6 +175,25 @@ func TestPair(t *testing.T) {
 const there = `find /opt /etc /usr /var/lib /home /root -xdev ! -path '*/apt/*' ! -path '/var/lib/systemd*' ! -path '/var/lib/dpkg/lock*' ! -path '/var/lib/dpkg/*-old' \
 	! -name '*-' ! -name '.pwd.lock' -printf '%p %y %m %U %G\n' | sort; getent passwd; systemctl list-unit-files --no-legend; nft list ruleset`
 
+// failing makes a function that runs a line, wants a status and a sentence of it, and
+// the machine as it is now.
+func failing(t *testing.T, b *testbed.Box) func(name, line string, status int, says string) {
+	t.Helper()
+	before := b.Sh(t, there).OK(t)
+	return func(name, line string, status int, says string) {
+		t.Helper()
+		r := b.Sh(t, line)
+		if r.Code != status || !strings.Contains(r.Stdout+r.Stderr, says) {
+			t.Errorf("%s: want status %d and %q: %s", name, status, says, r)
+		}
+		// What the line itself makes.
+		b.Sh(t, "rm -rf /opt/illumio_ven_data/tmp; rmdir /opt/illumio_ven_data 2>/dev/null; true").OK(t)
+		if after := b.Sh(t, there).OK(t); after != before {
+			t.Errorf("%s: the machine is not as it was: %s", name, difference(before, after))
+		}
+	}
+}
+
 // TestFailures: each failure has its status and its sentence, and the machine is as it
 // was; then it is paired after all, with a connection that is cut on the way.
 func TestFailures(t *testing.T) {
@@ -152,19 +203,7 @@ func TestFailures(t *testing.T) {
 	profile := l.profile(t)
 	line, code := l.line(t, profile)
 	trusting, _ := l.line(t, profile, "--trusted")
-	b.Sh(t, "mkdir -p /opt/illumio_ven_data/tmp; rm -r /opt/illumio_ven_data").OK(t)
-	before := b.Sh(t, there).OK(t)
-	fails := func(name, line string, status int, says string) {
-		t.Helper()
-		r := b.Sh(t, line)
-		if r.Code != status || !strings.Contains(r.Stdout+r.Stderr, says) {
-			t.Errorf("%s: want status %d and %q: %s", name, status, says, r)
-		}
-		b.Sh(t, "rm -rf /opt/illumio_ven_data/tmp; rmdir /opt/illumio_ven_data 2>/dev/null; true").OK(t)
-		if after := b.Sh(t, there).OK(t); after != before {
-			t.Errorf("%s: the machine is not as it was: %s", name, difference(before, after))
-		}
-	}
+	fails := failing(t, b)
 	fails("the line without a CA", trusting, 60, "curl: (60)")
 	sum := line[strings.Index(line, `echo "`)+6:][:64]
 	fails("another CA", strings.Replace(line, sum, strings.Repeat("0", 64), 1), 1, "ca.crt: FAILED")
@@ -172,7 +211,7 @@ func TestFailures(t *testing.T) {
 	mine := "mount --bind /srv/release /usr/lib/os-release; "
 	b.Write(t, "/srv/release", "NAME=Fedora\nID=fedora\nVERSION_ID=40\n")
 	b.Sh(t, mine).OK(t)
-	fails("another system", line, 4, "Fedora 40 on ")
+	fails("another system", line, 4, "Fedora 40 on "+unameMachine[runtime.GOARCH]+" is not supported. Packages are there for: debian12 (")
 	b.Sh(t, "umount /usr/lib/os-release").OK(t)
 
 	other := corrupted(t)
@@ -198,6 +237,8 @@ func TestFailures(t *testing.T) {
 	clean(t, b, code)
 }
 
+var unameMachine = map[string]string{"amd64": "x86_64", "arm64": "aarch64"}
+
 func difference(before, after string) string {
 	old := map[string]bool{}
 	for line := range strings.Lines(before) {
@@ -216,33 +257,58 @@ func difference(before, after string) string {
 	return b.String()
 }
 
+// TestTrusted: the machine trusts the server already, so that the line is as it is
+// documented. Looking changes nothing, nor does an installation that goes wrong.
+func TestTrusted(t *testing.T) {
+	t.Parallel()
+	l := one(t)
+	b := boot(t, system{suite: testbed.Trixie})
+	line, code := l.line(t, l.profile(t), "--trusted")
+	if strings.Contains(line, "ca.crt") {
+		t.Errorf("the line has a step that is not documented: %s", line)
+	}
+	b.Write(t, "/usr/local/share/ca-certificates/library.crt", run(t, "curl", "-fsk", "https://"+l.server+"/ca.crt"))
+	b.Run(t, "update-ca-certificates").OK(t)
+	fails := failing(t, b)
+	fails("a look", line+" --dry-run", 0, "\nNothing was changed\n")
+	b.Sh(t, "mount --bind /bin/false /usr/sbin/useradd").OK(t)
+	fails("no account can be made", line, 13, "apt-get could not install the package (exit status 100): see above and /var/log/illumio_install.log.\nTaking the installation back\n")
+	b.Sh(t, "umount /usr/sbin/useradd").OK(t)
+	pairs(t, b, l, line)
+	clean(t, b, code)
+}
+
 // TestCodes: codes that pair nothing leave a good installation, which another pairs.
 func TestCodes(t *testing.T) {
 	t.Parallel()
 	l := one(t)
 	b := boot(t, system{suite: testbed.Trixie})
-	line, code := l.line(t, l.profile(t, "--key-lifespan", "1"))
+	expired, expiredCode := l.line(t, l.profile(t, "--key-lifespan", "1"))
 	time.Sleep(1100 * time.Millisecond) // the key's whole life
-	good, goodCode := l.line(t, l.profile(t, "--role", "web", "--role-label-lock=false"))
-	for name, line := range map[string]string{"expired": line, "unknown": strings.ReplaceAll(good, goodCode, strings.Repeat("1", 80))} {
-		if r := b.Sh(t, line); r.Code != 17 || !strings.Contains(r.Stderr, "The activation code was refused: make a new one in the console and run its line; the VEN stays installed.\n") {
+	usedProfile := l.profile(t, "--allowed-uses-per-key", "1")
+	used, usedCode := l.line(t, usedProfile)
+	if status, said := l.activate(t, usedProfile, usedCode, "another", 1, net.IPv4(127, 0, 0, 2)); status != http.StatusCreated {
+		t.Errorf("the first use: %d %s", status, said)
+	}
+	good, goodCode := l.line(t, l.profile(t, "--role-label-lock=false", "--app-label-lock=false", "--env-label-lock=false", "--loc-label-lock=false"))
+	for name, line := range map[string]string{
+		"expired": expired, "used up": used,
+		"unknown":            strings.ReplaceAll(good, goodCode, strings.Repeat("1", 80)),
+		"of another profile": strings.ReplaceAll(expired, expiredCode, goodCode),
+	} {
+		const says = "The activation code was refused: make a new one in the console and run its line; the VEN stays installed.\n"
+		if r := b.Sh(t, line); r.Code != 17 || !strings.HasSuffix(r.Stderr, says) {
 			t.Errorf("%s: want status 17: %s", name, r)
 		}
 	}
-	const label = `it's a "role" of $HOME`
-	pairs(t, b, l, good+` --role 'it'\''s a "role" of $HOME'`)
-	var all []map[string]any
-	parse(t, l.run(t, "workload", "list", "--json"), &all)
-	found := false
-	for _, w := range all {
-		labels, _ := w["labels"].(map[string]any)
-		found = found || labels["role"] == label
+	pairs(t, b, l, good+` --role 'it'\''s a "role" of $HOME' --app 'a  b\c' --env=--env --loc '`+"`id`"+` *'`)
+	want := map[string]string{"role": `it's a "role" of $HOME`, "app": `a  b\c`, "env": "--env", "loc": "`id` *"}
+	if w := l.workload(t, agentID(t, b)); !maps.Equal(w.Labels, want) {
+		t.Errorf("the labels are %q, want %q", w.Labels, want)
 	}
-	if !found {
-		t.Errorf("no workload has the role %s: %v", label, all)
+	for _, code := range []string{expiredCode, usedCode, goodCode} {
+		clean(t, b, code)
 	}
-	clean(t, b, code)
-	clean(t, b, goodCode)
 }
 
 // TestProxy: a proxy is the only way to the server.
