@@ -52,18 +52,8 @@ var errDone = errors.New("done")
 
 // cat writes the content of a file.
 func (f *packageFile) cat(ctx context.Context, w io.Writer, name string) error {
-	p, err := f.Format.Read(ctx, f, f.Size, packaging.Headers)
-	if err != nil {
+	if err := f.lookup(ctx, name); err != nil {
 		return err
-	}
-	if p.Layout != nil { // a DEB's is known at the end of its payload only
-		e, ok := p.Layout.Lookup(name)
-		if !ok {
-			return noEntry(name)
-		}
-		if err := isFile(&e); err != nil {
-			return err
-		}
 	}
 	for range 2 {
 		hardLink := ""
@@ -97,6 +87,23 @@ func (f *packageFile) cat(ctx context.Context, w io.Writer, name string) error {
 		name = hardLink // its file, which came before
 	}
 	return nil
+}
+
+// lookup fails if the package's list of files has no such file. A DEB has no list
+// before its payload, and is not read for one.
+func (f *packageFile) lookup(ctx context.Context, name string) error {
+	if f.Format.Name() == "deb" {
+		return nil
+	}
+	p, err := f.Format.Read(ctx, f, f.Size, packaging.Headers)
+	if err != nil {
+		return err
+	}
+	e, ok := p.Layout.Lookup(name)
+	if !ok {
+		return noEntry(name)
+	}
+	return isFile(&e)
 }
 
 func noEntry(name string) error {

@@ -44,6 +44,11 @@ func TestHookFails(t *testing.T) {
 // checkNothing sees to it that a failed installation of a product left nothing.
 func (h *host) checkNothing(t *testing.T, name, title string) {
 	t.Helper()
+	defer func() {
+		if t.Failed() {
+			t.Log(h.said())
+		}
+	}()
 	for _, folder := range []string{`C:\Program Files\` + title, `C:\ProgramData\` + title} {
 		if h.exists(t, folder) {
 			t.Errorf("%s is still there: %q", folder, h.list(t, folder))

@@ -230,22 +230,26 @@ func (h *host) want(t *testing.T, code int, args ...string) {
 	}
 }
 
-// said is the end of what the services, the hook and the installer have written into
+// said is the end of what the services, the hooks and the installer have written into
 // their logs.
 func (h *host) said() string {
 	var b strings.Builder
-	logs, err := filepath.Glob(h.file(data + `\log\*.log`))
-	if err != nil {
-		fmt.Fprintf(&b, "%v\n", err)
+	logs := []string{h.file(h.log())}
+	for _, pattern := range []string{data + `\log\*.log`, `C:\windows\temp\*.log`} {
+		found, err := filepath.Glob(h.file(pattern))
+		if err != nil {
+			fmt.Fprintf(&b, "%v\n", err)
+		}
+		logs = append(found, logs...)
 	}
-	for _, name := range append(logs, h.file(logFile), h.file(h.log())) {
+	for _, name := range logs {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			fmt.Fprintf(&b, "%v\n", err)
 			continue
 		}
 		lines := strings.Split(string(text), "\n")
-		fmt.Fprintf(&b, "end of %s:\n%s\n", name, strings.Join(lines[max(0, len(lines)-40):], "\n"))
+		fmt.Fprintf(&b, "end of %s:\n%s\n", name, strings.Join(lines[max(0, len(lines)-150):], "\n"))
 	}
 	return b.String()
 }
