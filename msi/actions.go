@@ -25,7 +25,7 @@ const (
 	hookFolders = ` "INSTALLFOLDER=[INSTALLFOLDER]."`
 	hookData    = ` "DATAFOLDER=[DATAFOLDER]."`
 	hookComes   = ` "Installed=[Installed]" "OLDVERSIONFOUND=[OLDVERSIONFOUND]"`
-	hookPairs   = ` "MANAGEMENT_SERVER=[MANAGEMENT_SERVER]" "ACTIVATION_FILE=[ACTIVATION_FILE]" "ACTIVATION_CODE=[ACTIVATION_CODE]"`
+	hookPairs   = ` "MANAGEMENT_SERVER=[MANAGEMENT_SERVER]" "ACTIVATION_FILE=[ACTIVATION_FILE]" "ACTIVATION_CODE=[ACTIVATION_CODE]" "PROFILE_ID=[PROFILE_ID]"`
 	hookGoes    = ` "REMOVE=[REMOVE]" "UPGRADINGPRODUCTCODE=[UPGRADINGPRODUCTCODE]" "REMOVEDATA=[REMOVEDATA]"`
 )
 
@@ -208,7 +208,7 @@ const hookKey = "hook"
 // The properties that a user sets on the command line of msiexec. Those that are
 // secret stay out of logs.
 var (
-	publicProperties = []string{programFolder, dataFolder, "MANAGEMENT_SERVER", "ACTIVATION_FILE", "ACTIVATION_CODE", "REMOVEDATA"}
+	publicProperties = []string{programFolder, dataFolder, "MANAGEMENT_SERVER", "ACTIVATION_FILE", "ACTIVATION_CODE", "PROFILE_ID", "REMOVEDATA"}
 	hiddenProperties = []string{"ACTIVATION_CODE", "HookActivate"}
 )
 

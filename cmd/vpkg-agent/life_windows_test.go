@@ -335,7 +335,18 @@ func TestWindowsLife(t *testing.T) {
 	m.act(0, product25, "activate", "MANAGEMENT_SERVER=", "ACTIVATION_CODE=", "ACTIVATION_FILE=")
 	file := filepath.Join(m.temp, "code.txt")
 	m.write(file, []byte("\ufeff"+testCode+"\r\n"))
-	m.says("activation", m.act(0, product25, "activate", "MANAGEMENT_SERVER="+addr, "ACTIVATION_FILE="+file), "whom this host does not trust")
+	m.says("activation", m.act(0, product25, "activate", "MANAGEMENT_SERVER="+addr, "ACTIVATION_FILE="+file, "PROFILE_ID=x"), "profile")
+	m.says("activation", m.act(0, product25, "activate", "MANAGEMENT_SERVER="+addr, "ACTIVATION_FILE="+file, "PROFILE_ID=2"), "whom this host does not trust")
+	if got := m.read(filepath.Join(m.data, "etc", "agent_activation.cfg")); !strings.Contains(string(got), "profile_id: 2\n") {
+		t.Errorf("the number of the profile is not in\n%s", got)
+	}
+	m.says("agent-status", m.ctl(1, "agent-status"), `Pairing Status
+Pairing Configuration exists ......SUCCESS
+VEN Manager Daemon running ......SUCCESS
+Master Configuration retrieval ......FAILED
+VEN Configuration retrieval ......PENDING
+VEN is not paired with Illumio
+`)
 	if got := m.read(file); !strings.Contains(string(got), testCode) {
 		t.Errorf("the administrator's file is %q now", got)
 	}
@@ -353,6 +364,7 @@ func TestWindowsLife(t *testing.T) {
 	m.says("status", out, "Agent State: idle\nPolicies are not put in force: ")
 	m.says("status as JSON", m.ctl(0, "status", "--json"), `"supervisor": "services"`)
 	m.says("the events", string(m.read(filepath.Join(m.data, "log", "event.log"))), `platform.error policy "7" is not in force`)
+	m.says("agent-status", m.ctl(1, "agent-status"), "Master Configuration retrieval ......SUCCESS\nVEN Configuration retrieval ......PENDING\nVEN is not paired")
 	m.says("apply", m.ctlHook(1, "platform", "apply"), `policy "7" is not in force`)
 	m.says("suspend", m.ctl(1, "suspend"), "does not drive the packet filter of Windows")
 	m.says("connectivity-test", m.ctl(0, "connectivity-test"), addr+" answers\n")

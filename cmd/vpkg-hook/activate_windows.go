@@ -46,7 +46,7 @@ func systemCommand(ctx context.Context, args []string, codes map[string]string, 
 // activateAction is the custom action that makes the host an agent of a server, if
 // properties say of which:
 //
-//	vpkg-hook activate --format msi -- MANAGEMENT_SERVER=HOST:PORT ACTIVATION_FILE=… ACTIVATION_CODE=…
+//	vpkg-hook activate --format msi -- MANAGEMENT_SERVER=HOST:PORT ACTIVATION_FILE=… ACTIVATION_CODE=… PROFILE_ID=…
 //
 // The file has the code alone and is left as it is, for it is the administrator's.
 // With ROLLBACK=1 it takes that back, unless the host was activated before.
@@ -56,7 +56,7 @@ func activateAction(ctx context.Context, args []string, codes map[string]string,
 		return err
 	}
 	host := hostFor(c, args)
-	server := property(args, "MANAGEMENT_SERVER")
+	server, profile := property(args, "MANAGEMENT_SERVER"), property(args, "PROFILE_ID")
 	code, err := actionCode(property(args, "ACTIVATION_FILE"), property(args, codeVariable))
 	if code != "" {
 		codes["file"] = code
@@ -81,7 +81,11 @@ func activateAction(ctx context.Context, args []string, codes map[string]string,
 	}
 	if err == nil {
 		log.Info("activating", "server", server)
-		err = agent.activate(ctx, code, []string{"--management-server", server, "--timeout", activationTime}, func(ctx context.Context, args ...string) error {
+		words := []string{"--management-server", server, "--timeout", activationTime}
+		if profile != "" {
+			words = append(words, "--profile-id", profile)
+		}
+		err = agent.activate(ctx, code, words, func(ctx context.Context, args ...string) error {
 			_, err := host.Run(ctx, append([]string{c.Agent()}, args...)...)
 			return err
 		})

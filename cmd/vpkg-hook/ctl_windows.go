@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/windows"
 
@@ -34,6 +36,8 @@ Running:
   suspend unsuspend  not on Windows: the packet filter is left alone
 Looking:
   status [--json]    exit status 0 if all services run, 3 if none does, 1 if some do not
+  agent-status       how the pairing stands; exit status 0 if the product is paired and
+                     runs, 1 if not
   check-env [--json] report what stands in the way on this machine
   verify [--json]    compare files and services with what was installed; exit status
                      1 if something differs
@@ -76,7 +80,7 @@ func (c control) run(ctx context.Context, args []string, codes map[string]string
 		if len(rest) > 0 && !slices.Equal(rest, []string{"--json"}) {
 			return c.misused()
 		}
-	case "deactivate", "prepare", "start", "stop", "restart", "suspend", "unsuspend", "connectivity-test", "conncheck", "gen-supportreport":
+	case "deactivate", "prepare", "start", "stop", "restart", "suspend", "unsuspend", "agent-status", "connectivity-test", "conncheck", "gen-supportreport":
 		if len(rest) > 0 {
 			return c.misused()
 		}
@@ -94,6 +98,8 @@ func (c control) run(ctx context.Context, args []string, codes map[string]string
 		return c.agent(config, host, "deactivate")
 	case "connectivity-test", "conncheck":
 		return c.agent(config, host, "connectivity-test")
+	case "agent-status":
+		return c.agentStatus(ctx, config, host, codes)
 	case "prepare":
 		return c.prepare(ctx, config, host, codes)
 	case "verify":
@@ -148,6 +154,42 @@ func (c control) agent(config hooks.Config, host hooks.Host, args ...string) int
 	if err != nil {
 		return c.fail(err)
 	}
+	return 0
+}
+
+// agentStatus tells how the pairing stands, in the lines of Linux's agent_status.sh.
+func (c control) agentStatus(ctx context.Context, config hooks.Config, host hooks.Host, codes map[string]string) int {
+	has := func(file string) bool {
+		_, err := host.Stat(config.Data + "/etc/" + file)
+		return err == nil
+	}
+	var status strings.Builder
+	product(ctx, []string{"status"}, codes, &status, c.stderr)
+	// Without a policy there is none to put in force: the agent is idle.
+	policy := has("agent_id.cfg")
+	if policy && has("policy.json") {
+		b, err := host.ReadFile(config.PolicyStatus())
+		policy = err == nil && !bytes.Contains(b, []byte(`"error"`))
+	}
+	paired := true
+	line := func(what string, done bool, otherwise string) {
+		if !done {
+			paired = false
+			fmt.Fprintf(c.stdout, "%s ......%s\n", what, otherwise)
+			return
+		}
+		fmt.Fprintf(c.stdout, "%s ......SUCCESS\n", what)
+	}
+	fmt.Fprintln(c.stdout, "Pairing Status")
+	line("Pairing Configuration exists", has("agent_activation.cfg"), "FAILED")
+	line("VEN Manager Daemon running", strings.Contains(status.String(), " venAgentMgrSvc running"), "FAILED")
+	line("Master Configuration retrieval", has("agent_id.cfg"), "FAILED")
+	line("VEN Configuration retrieval", policy, "PENDING")
+	if !paired {
+		fmt.Fprintln(c.stdout, "VEN is not paired with Illumio")
+		return 1
+	}
+	fmt.Fprintln(c.stdout, "VEN has been SUCCESSFULLY paired with Illumio")
 	return 0
 }
 

@@ -9,10 +9,10 @@ $release = {{ps .Version}}
 $api = {{.API}}
 $profileId = {{if .Profile}}{{.Profile}}{{else}}''{{end}}
 
-# The packages of the release: architecture, version, file, bytes, SHA-256.
+# The packages of the release: architecture, file, bytes, SHA-256.
 $images = @(
 {{- range .Images}}
-    ,@({{ps .Arch}}, {{ps .Version}}, {{ps .FileName}}, {{.Size}}, {{ps .SHA256}})
+    ,@({{ps .Arch}}, {{ps .FileName}}, {{.Size}}, {{ps .SHA256}})
 {{- end}}
 )
 
@@ -32,15 +32,19 @@ Installs the VEN on this machine and pairs it with its server.
   -dry-run                      look at everything and change nothing
   -help                         print this
 
+A value can also be given as -option:VALUE. What happens is written to
+%windir%\temp\illumio.log, or %tmp%\illumio.log, without the code.
+
 Exit status, in $LASTEXITCODE:
    0  the VEN is paired, or was already
    2  the command line is wrong
    3  not run as an administrator
    4  there is no package for this system
    6  not enough space on the disk
+   7  the clock is wrong
    8  the server's certificate is not trusted
    9  the server cannot be reached
-  10  the installation that is there is in the way
+  10  remains of an earlier installation are in the way
   11  the package could not be downloaded
   12  the package is not the one that the server announced
   13  Windows Installer could not install it
@@ -50,11 +54,15 @@ Exit status, in $LASTEXITCODE:
   18  pairing failed for another reason
   19  paired, but not everything runs yet
   20  the server does not have the release that -version names
+If the installation fails (11 to 16, Ctrl+C) it is taken back.
 '@
 
 $script:code = ''
 $script:log = ''
 $script:work = ''
+$script:problems = @()
+$script:installing = $false
+$script:upgrading = ''
 
 function Hide([string]$text) {
     if ($script:code) { $text = $text.Replace($script:code, '[redacted]') }
@@ -72,11 +80,21 @@ function Say([string]$text) {
     [Console]::Out.WriteLine((Hide $text))
 }
 
+function Complain([string]$text) {
+    Note $text
+    [Console]::Error.WriteLine((Hide $text))
+}
+
 # Fail ends the script: Main has a handler, which cleans up.
 function Fail([int]$status, [string]$text) {
     $e = New-Object System.Exception $text
     $e.Data['status'] = $status
     throw $e
+}
+
+# Problem notes something that stands in the way; the first one is the exit status.
+function Problem([int]$status, [string]$text) {
+    $script:problems += ,@($status, $text)
 }
 
 # Options reads the command line. A name that ends in a colon is how PowerShell gives
@@ -85,27 +103,34 @@ function Options([object[]]$words) {
     $o = @{}
     $values = 'management-server', 'activation-code', 'activation-code-file', 'enforcement-mode', 'role', 'app', 'env', 'loc', 'proxy-server', 'ca-file', 'version'
     for ($i = 0; $i -lt $words.Count; $i++) {
-        $word = [string]$words[$i]
         # What is not an option is not repeated: it may be the code.
-        if (-not $word.StartsWith('-')) { Fail 2 'only options are taken; see pair.ps1 -help' }
-        $name = $word.TrimStart('-').TrimEnd(':').Replace('_', '-').ToLowerInvariant()
+        if (-not ($words[$i] -is [string]) -or -not $words[$i].StartsWith('-')) { Fail 2 'only options are taken; see pair.ps1 -help' }
+        $name = $words[$i].TrimStart('-').TrimEnd(':').Replace('_', '-').ToLowerInvariant()
         if ($name -eq 'help' -or $name -eq 'h' -or $name -eq 'dry-run') { $o[$name] = $true; continue }
         if ($values -notcontains $name) { Fail 2 'there is no such option; see pair.ps1 -help' }
         if ($o.ContainsKey($name)) { Fail 2 "-$name is there twice" }
+        $joined = $words[$i].EndsWith(':')
         $i++
-        if ($i -ge $words.Count -or [string]$words[$i] -eq '') { Fail 2 "-$name wants a value" }
-        $value = [string]$words[$i]
+        $value = ''
+        if ($i -lt $words.Count) { $value = $words[$i] }
+        # PowerShell has read a list where there are commas, and a number without its zeros.
+        if (-not ($value -is [string])) { Fail 2 "-${name}: put the value in single quotes" }
+        if ($value -eq '' -or ($value.StartsWith('-') -and -not $joined)) { Fail 2 "-$name wants a value; one that begins with - is given as -${name}:VALUE" }
         if ($value -match '[\x00-\x1f\x7f]' -or $value.Length -gt 1024 -or $value -ne $value.Trim()) { Fail 2 "-$name has a value that cannot be used" }
         $o[$name] = $value
     }
     $o
 }
 
+# IsAddress takes HOST:PORT, with an IPv6 address in brackets.
+function IsAddress([string]$text) {
+    ($text -match '^(\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]|[A-Za-z0-9][A-Za-z0-9._-]*):([1-9][0-9]{0,4})$') -and ([int]$matches[2] -le 65535)
+}
+
 function CheckOptions($o) {
-    $address = '^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*):[1-9][0-9]{0,4}$'
     if (-not $o['management-server']) { Fail 2 'which server? give -management-server HOST:PORT' }
     foreach ($name in 'management-server', 'proxy-server') {
-        if ($o[$name] -and ($o[$name] -notmatch $address)) { Fail 2 "-$name wants HOST:PORT, without https://" }
+        if ($o[$name] -and -not (IsAddress $o[$name])) { Fail 2 "-$name wants HOST:PORT, without https://" }
     }
     if ($o['enforcement-mode'] -and ('idle', 'visibility_only', 'selective', 'full' -cnotcontains $o['enforcement-mode'])) {
         Fail 2 '-enforcement_mode wants idle, visibility_only, selective or full'
@@ -126,27 +151,43 @@ function CheckOptions($o) {
 }
 
 # Registered is what Windows Installer has left of the product, in the 64-bit view also
-# where this PowerShell has 32 bits.
+# where this PowerShell has 32 bits. Folders are the usual ones where it says nothing.
 function Registered {
-    $found = @{}
+    $programs = $env:ProgramW6432
+    if (-not $programs) { $programs = $env:ProgramFiles }
+    $found = @{ InstallFolder = (Join-Path $programs 'Illumio'); DataFolder = (Join-Path $env:ProgramData 'Illumio') }
     $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, [Microsoft.Win32.RegistryView]::Registry64)
     $key = $base.OpenSubKey('Software\vpkg\' + $product)
     if ($key) {
-        foreach ($name in 'InstallFolder', 'DataFolder', 'Version', 'Build') { $found[$name] = [string]$key.GetValue($name) }
+        foreach ($name in 'InstallFolder', 'DataFolder', 'Version', 'Build', 'ProductCode') {
+            $value = [string]$key.GetValue($name)
+            if ($value) { $found[$name] = $value }
+        }
         $key.Close()
     }
+    $found.Program = Join-Path $found.InstallFolder 'illumio-ven-ctl.exe'
     $found
 }
 
 # PairedWith is the server that the machine is paired with, or nothing.
 function PairedWith($there) {
-    if (-not $there.DataFolder) { return '' }
     $etc = Join-Path $there.DataFolder 'etc'
-    if (-not (Test-Path -LiteralPath (Join-Path $etc 'agent_id.cfg'))) { return '' }
-    foreach ($line in [IO.File]::ReadAllLines((Join-Path $etc 'agent_activation.cfg'))) {
+    $config = Join-Path $etc 'agent_activation.cfg'
+    if (-not (Test-Path -LiteralPath (Join-Path $etc 'agent_id.cfg')) -or -not (Test-Path -LiteralPath $config)) { return '' }
+    foreach ($line in [IO.File]::ReadAllLines($config)) {
         if ($line.StartsWith('masterconfig_server: ')) { return $line.Substring(21).Trim() }
     }
     ''
+}
+
+# CheckLeftovers looks for remains, where the product is not installed.
+function CheckLeftovers($there) {
+    if ((Test-Path -LiteralPath $there.InstallFolder) -and @(Get-ChildItem -LiteralPath $there.InstallFolder -Force).Count -gt 0) {
+        Problem 10 "$($there.InstallFolder) has files of no package of $product: move or remove the folder."
+    }
+    if (Test-Path -LiteralPath (Join-Path $there.DataFolder 'etc\agent_id.cfg')) {
+        Problem 10 "$($there.DataFolder) has the identity of an earlier installation: unpair that workload in the console, and remove the folder."
+    }
 }
 
 function Arch {
@@ -166,31 +207,88 @@ function Request([string]$address, $o) {
     $r
 }
 
-# Reached asks for the headers of an address, and fails with what to do.
-function Reached([string]$address, $o) {
+# Refused is the answer of a server in what a request has thrown, or nothing.
+function Refused($e) {
+    for (; $e; $e = $e.InnerException) {
+        if ($e -is [Net.WebException] -and $e.Response) { return $e.Response }
+    }
+}
+
+# Untrusted tells from what a request has thrown whether the certificate may be why.
+function Untrusted($e) {
+    for (; $e; $e = $e.InnerException) {
+        if ($e -is [Security.Authentication.AuthenticationException]) { return $true }
+        if ($e -is [Net.WebException] -and $e.Status -eq [Net.WebExceptionStatus]::TrustFailure) { return $true }
+    }
+    $false
+}
+
+# Ask asks for the headers of an address. Unchecked means whatever the certificate is;
+# a script block for that would not run on another thread.
+function Ask([string]$address, $o, [bool]$unchecked) {
     $r = Request $address $o
     $r.Method = 'HEAD'
-    try { return $r.GetResponse() } catch {
-        $e = $_.Exception
-        while ($e -and -not ($e -is [Net.WebException])) { $e = $e.InnerException }
-        if (-not $e) { throw }
-        $server = $o['management-server']
-        if ($e.Response) {
-            $status = [int]$e.Response.StatusCode
-            $e.Response.Close()
-            if ($status -eq 404 -and $o['version']) { Fail 20 ("$server has no package of release " + $o['version'] + ' for this system: choose one that its console lists.') }
-            if ($status -eq 404) { Fail 11 "$server does not have this package any more: run the line from its console again." }
-            Fail 9 "$server answers with the status ${status}: try again later, or ask its administrator."
-        }
-        if ($e.Status -eq [Net.WebExceptionStatus]::TrustFailure) {
-            Fail 8 "The certificate of $server is not trusted: install its authority's certificate for this machine, and look at the clock."
-        }
-        Fail 9 "$server cannot be reached ($($e.Message)): look at its name and port, the network, firewalls and -proxy-server."
+    if ($unchecked) {
+        $types = [object], [Security.Cryptography.X509Certificates.X509Certificate], [Security.Cryptography.X509Certificates.X509Chain], [Net.Security.SslPolicyErrors]
+        $parameters = [Linq.Expressions.ParameterExpression[]]@($types | ForEach-Object { [Linq.Expressions.Expression]::Parameter($_) })
+        $r.ServerCertificateValidationCallback = [Linq.Expressions.Expression]::Lambda([Net.Security.RemoteCertificateValidationCallback], [Linq.Expressions.Expression]::Constant($true), $parameters).Compile()
     }
+    try { $answer = $r.GetResponse() } catch {
+        $answer = Refused $_.Exception
+        if (-not $answer) { return @{ Status = 0; Reason = $_.Exception.GetBaseException().Message; Untrusted = (Untrusted $_.Exception) } }
+    }
+    $found = @{ Status = [int]$answer.StatusCode; Date = $answer.Headers['Date']; Size = [long]$answer.ContentLength; Sum = [string]$answer.Headers['X-Checksum-Sha256'] }
+    $answer.Close()
+    $found
+}
+
+# CheckServer asks for the package, or for this script if there is none to install, and
+# gives the answer.
+function CheckServer([string]$address, $o) {
+    $server = $o['management-server']
+    $answer = Ask $address $o $false
+    if ($answer.Untrusted) {
+        $reason = $answer.Reason
+        $answer = Ask $address $o $true # for the clock alone; it carries nothing secret
+        if ($answer.Status) {
+            if (-not (CheckClock $answer.Date 300)) { Problem 8 "The certificate of $server is not trusted ($reason): install its authority's certificate for this machine." }
+            return @{}
+        }
+    }
+    if (-not $answer.Status) {
+        Problem 9 "$server cannot be reached ($($answer.Reason)): look at its name and port, the network, firewalls and -proxy-server."
+        return @{}
+    }
+    $null = CheckClock $answer.Date 3600
+    if ($answer.Status -eq 404 -and $o['version']) {
+        Problem 20 "$server has no package of release $($o['version']) for this system: choose one that its console lists."
+    } elseif ($answer.Status -eq 404) {
+        Problem 11 "$server has nothing for this line any more: copy a new one from its console."
+    } elseif (200, 405 -notcontains $answer.Status) {
+        Problem 9 "$server answers with the status $($answer.Status): try again later, or ask its administrator."
+    }
+    $answer
+}
+
+# CheckClock compares with the server's, and tells whether it is that which is wrong. Five
+# minutes spoil certificates that are new; where they did not, they are told, and an hour
+# is in the way.
+function CheckClock([string]$date, [int]$most) {
+    try { $then = [DateTime]::ParseExact($date, 'r', [Globalization.CultureInfo]::InvariantCulture) } catch { return $false }
+    $skew = [long]([DateTime]::UtcNow - $then).TotalSeconds
+    $side = 'ahead'
+    if ($skew -lt 0) { $side = 'behind'; $skew = -$skew }
+    if ($skew -gt $most) {
+        Problem 7 "The clock is $skew seconds $side of the server's: set it, or have it set by NTP."
+        return $true
+    }
+    if ($skew -gt 300) { Complain "Warning: the clock is $skew seconds $side of the server's" }
+    $false
 }
 
 # Download gets the package whole, in several attempts if need be.
 function Download([string]$address, [string]$file, [long]$size, [string]$sum, $o) {
+    $again = $false
     for ($attempt = 1; $attempt -le 8; $attempt++) {
         $have = 0
         if (Test-Path -LiteralPath $file) { $have = (Get-Item -LiteralPath $file).Length }
@@ -200,18 +298,25 @@ function Download([string]$address, [string]$file, [long]$size, [string]$sum, $o
                 Say "Download interrupted at $have of $size bytes: going on"
                 Start-Sleep -Seconds ([Math]::Min(15, [Math]::Pow(2, $attempt - 2)))
             }
-            try { Append $address $file $have $o } catch { Note ('download: ' + $_.Exception.Message); continue }
+            try { Append $address $file $have $o } catch {
+                Note ('download: ' + $_.Exception.Message)
+                # 0x80070070: there is not enough space on the disk.
+                if ($_.Exception.GetBaseException().HResult -eq -2147024784) { Fail 6 'The package cannot be written: make room on the disk.' }
+                $answer = Refused $_.Exception
+                if ($answer -and 403, 404, 410 -contains [int]$answer.StatusCode) { break } # again would be in vain
+                if ($answer -and [int]$answer.StatusCode -eq 416 -and (Test-Path -LiteralPath $file)) { Remove-Item -LiteralPath $file }
+                continue
+            }
             if ((Get-Item -LiteralPath $file).Length -lt $size) { continue }
         }
         Say 'Validating sha256'
         if ((Sum $file) -eq $sum) { return }
         Remove-Item -LiteralPath $file
-        if ($script:again) { break }
-        $script:again = $true
+        if ($again) { Fail 12 'The package has another SHA-256 than the server announced: run the line from the console again; if that does not help, what is in between changes files.' }
+        $again = $true
         Say 'The package is not the one that the server announced: downloading it again'
     }
-    if ($script:again) { Fail 12 'The package has another SHA-256 than the server announced: run the line from the console again; if that does not help, what is in between changes files.' }
-    Fail 11 'The package could not be downloaded: look at the network and the server, and run the line again.'
+    Fail 11 "The package could not be downloaded from $($o['management-server']): look at the network and the server, and run the line again."
 }
 
 function Append([string]$address, [string]$file, [long]$have, $o) {
@@ -246,23 +351,74 @@ function MakeWork {
     if ($LASTEXITCODE -ne 0) { Fail 6 'A folder for the download cannot be protected: look at the disk of Windows.' }
 }
 
-function Install([string]$file, [string]$codeFile, $o) {
-    Say 'Installing Illumio Packages'
+# Installer runs Windows Installer, which does one thing at a time, and gives its exit
+# code. WaitForExit keeps a Ctrl+C until it has ended, -Wait would not.
+function Installer([string]$arguments) {
     $msiLog = Join-Path $script:work 'msi.log'
-    $arguments = '/i "' + $file + '" /qn /norestart /l*v "' + $msiLog + '"'
-    if ($codeFile) { $arguments += ' MANAGEMENT_SERVER=' + $o['management-server'] + ' ACTIVATION_FILE="' + $codeFile + '"' }
-    $p = Start-Process -FilePath "$env:windir\system32\msiexec.exe" -ArgumentList $arguments -Wait -PassThru
-    $ended = $p.ExitCode
-    if (Test-Path -LiteralPath $msiLog) { foreach ($line in [IO.File]::ReadAllLines($msiLog)) { Note ('| ' + $line) } }
+    for ($try = 1; ; $try++) {
+        Note ('+ msiexec ' + $arguments)
+        $p = Start-Process -FilePath "$env:windir\system32\msiexec.exe" -ArgumentList ($arguments + ' /qn /norestart /l*v "' + $msiLog + '"') -PassThru
+        $null = $p.Handle # without it there is no exit code
+        $p.WaitForExit()
+        if (Test-Path -LiteralPath $msiLog) { foreach ($line in [IO.File]::ReadAllLines($msiLog)) { Note ('| ' + $line) } }
+        if ($p.ExitCode -ne 1618 -or $try -ge 60) { return $p.ExitCode }
+        if ($try -eq 1) { Say 'Another installation is running: waiting for it' }
+        Start-Sleep -Seconds 5
+    }
+}
+
+# Install installs the package, which pairs at once if it is given the code. It has no
+# properties for the other options.
+function Install([string]$file, [string]$wanted, [string]$codeFile, $o) {
+    Say 'Installing Illumio Packages'
+    $arguments = '/i "' + $file + '"'
+    $more = 'enforcement-mode', 'role', 'app', 'env', 'loc', 'proxy-server', 'ca-file' | Where-Object { $o[$_] }
+    if (-not $more) {
+        $arguments += ' MANAGEMENT_SERVER=' + $o['management-server'] + ' ACTIVATION_FILE="' + $codeFile + '"'
+        if ($profileId) { $arguments += " PROFILE_ID=$profileId" }
+    }
+    $script:installing = $true
+    $ended = Installer $arguments
     if (0, 1641, 3010 -notcontains $ended) {
-        Fail 13 "Windows Installer could not install the package (exit code $ended), and has taken it back: see $script:log. 1618 is another installation that runs: try again."
+        Fail 13 "Windows Installer could not install the package (exit code $ended), and has taken it back: see $script:log."
     }
     if ($ended -ne 0) { Say "Windows has to be restarted to finish (exit code $ended)" }
+    $there = Registered
+    $has = 'none'
+    if ($there.Version) { $has = $there.Version + '-' + $there.Build }
+    Say "EXPECTED_VERSION: $wanted"
+    Say "INSTALLED_VERSION: $has"
+    if ($has -ne $wanted) { Fail 13 "Windows Installer did not install the package: see $script:log." }
+    Control $there.Program @('version')
+    if ($script:ended -ne 0 -or $script:said[0] -ne $wanted -or (Test-Path -LiteralPath (Join-Path $env:ProgramData "vpkg\$product\failed"))) {
+        Fail 15 "The package is installed and could not set up the machine: see $script:log."
+    }
+}
+
+# Undo takes an installation back, however far it has come.
+function Undo {
+    if (-not $script:installing) { return }
+    $script:installing = $false
+    if ($script:upgrading) {
+        Complain "The release that was there before was $script:upgrading; see $script:log"
+        return
+    }
+    $there = Registered
+    if (-not $there.ProductCode) { return } # Windows Installer has done it
+    Complain 'Taking the installation back'
+    if (PairedWith $there) { Control $there.Program @('deactivate') }
+    $arguments = '/x ' + $there.ProductCode
+    if (-not $script:hadData) { $arguments += ' REMOVEDATA=1' }
+    $ended = Installer $arguments
+    if (0, 1605, 1641, 3010 -notcontains $ended) { Complain "$product could not be removed (exit code $ended): see $script:log" }
 }
 
 # Control runs the installed control program, and leaves what it said.
 function Control([string]$program, [string[]]$words) {
     Note ('+ illumio-ven-ctl ' + ($words -join ' '))
+    $script:said = @()
+    $script:ended = 1
+    if (-not (Test-Path -LiteralPath $program)) { Note "| there is no $program"; return }
     $old = $ErrorActionPreference
     $ErrorActionPreference = 'Continue' # what a program says on standard error is no error
     $script:said = @(& $program $words 2>&1 | ForEach-Object { [string]$_ })
@@ -271,40 +427,72 @@ function Control([string]$program, [string[]]$words) {
     foreach ($line in $script:said) { Note ('| ' + $line) }
 }
 
-function Activate([string]$program, [string]$codeFile, $o) {
-    Say 'Pairing with Illumio'
-    $words = @('activate', ('--management-server=' + $o['management-server']), ('--activation-code-file=' + $codeFile))
-    if ($profileId) { $words += "--profile-id=$profileId" }
-    foreach ($name in 'enforcement-mode', 'role', 'app', 'env', 'loc', 'proxy-server', 'ca-file') {
-        if ($o[$name]) { $words += "--$name=" + $o[$name] }
-    }
-    Control $program $words
-    if ($script:ended -eq 0) { return }
-    foreach ($line in $script:said) { Say ('  ' + $line) }
-    if (($script:said -join ' ') -match 'the code is erased') {
-        Fail 17 'The activation code was refused: make a new one in the console and run its line; the VEN stays installed.'
-    }
-    Fail 18 'The VEN is installed and not paired: see above, and run the line from the console again.'
+# Begin starts what is installed. From there on it is a good installation, paired or not.
+function Begin($there) {
+    Control $there.Program @('start')
+    if ($script:ended -ne 0) { Fail 16 "The VEN could not be started: see $script:log and $($there.Program) check-env." }
+    $script:installing = $false
 }
 
-function Report([string]$program) {
+function Activate($there, [string]$codeFile, $o) {
+    Say 'Pairing with Illumio'
+    # Windows Installer may have paired it. If it has not, the program says why.
+    if ((PairedWith $there) -ne $o['management-server']) {
+        $words = @('activate', ('--management-server=' + $o['management-server']), ('--activation-code-file=' + $codeFile))
+        if ($profileId) { $words += "--profile-id=$profileId" }
+        foreach ($name in 'enforcement-mode', 'role', 'app', 'env', 'loc', 'proxy-server', 'ca-file') {
+            if ($o[$name]) { $words += "--$name=" + $o[$name] }
+        }
+        Control $there.Program $words
+        if ($script:ended -ne 0) {
+            foreach ($line in $script:said) { Complain ('  ' + $line) }
+            if (($script:said -join ' ') -match 'the code is erased') {
+                Fail 17 'The activation code was refused: make a new one in the console and run its line; the VEN stays installed.'
+            }
+            Fail 18 'The VEN is installed and not paired: see above, and run the line from the console again.'
+        }
+    }
+    Remove-Item -LiteralPath $codeFile
+    Say "Created $(Join-Path $there.DataFolder 'etc\agent_activation.cfg')"
+}
+
+# Report waits until the policy that came with the pairing is in force.
+function Report($there) {
     for ($try = 1; $try -le 60; $try++) {
-        Control $program @('status')
+        Control $there.Program @('agent-status')
         if ($script:ended -eq 0) { break }
         Start-Sleep -Seconds 1
     }
-    Say 'Pairing Status'
     foreach ($line in $script:said) { Say $line }
-    if ($script:ended -ne 0) { Fail 19 "The VEN is paired and not everything runs: see $program status." }
-    Say 'VEN has been SUCCESSFULLY paired with Illumio'
+    if ($script:ended -ne 0) { Fail 19 "The VEN is paired and not everything runs: see $($there.Program) status." }
+}
+
+# OwnFile makes a file for administrators and the system alone. One that is there and
+# that an ordinary user has made, or a link, is not used.
+function OwnFile([string]$file) {
+    try {
+        if (Test-Path -LiteralPath $file) {
+            $item = Get-Item -LiteralPath $file -Force
+            if ($item.PSIsContainer -or ($item.Attributes -band [IO.FileAttributes]::ReparsePoint)) { return $false }
+            $owner = (Get-Acl -LiteralPath $file).GetOwner([Security.Principal.SecurityIdentifier]).Value
+            if ('S-1-5-32-544', 'S-1-5-18', [Security.Principal.WindowsIdentity]::GetCurrent().User.Value -notcontains $owner) { return $false }
+        } else {
+            $null = New-Item -ItemType File -Path $file
+        }
+        $null = & "$env:windir\system32\icacls.exe" $file /inheritance:r /grant:r '*S-1-5-32-544:F' '*S-1-5-18:F'
+        return $LASTEXITCODE -eq 0
+    } catch { return $false }
 }
 
 function OpenLog {
     foreach ($folder in (Join-Path $env:windir 'temp'), $env:tmp) {
-        $script:log = Join-Path $folder 'illumio.log'
+        $file = Join-Path $folder 'illumio.log'
+        if (-not (OwnFile $file)) { continue }
+        $script:log = $file
         Note "pair.ps1 of $product $release"
         if ($script:log) { return }
     }
+    Complain 'pair.ps1: warning: illumio.log cannot be written: there will be no log'
 }
 
 # Newer compares releases, X.Y.Z-BUILD.
@@ -323,46 +511,68 @@ function Pair([object[]]$words) {
     if ($o['help'] -or $o['h']) { [Console]::Out.WriteLine($usage); return }
     CheckOptions $o
     $identity = New-Object Security.Principal.WindowsPrincipal ([Security.Principal.WindowsIdentity]::GetCurrent())
-    if (-not $identity.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)) { Fail 3 'This has to be run as an administrator: open PowerShell with "Run as administrator".' }
-    if (-not $o['dry-run']) { OpenLog }
-    if ($o['ca-file'] -and -not (Test-Path -LiteralPath $o['ca-file'])) { Fail 8 'The file of -ca-file cannot be read.' }
-    if ($o['ca-file']) { $o['ca-file'] = (Resolve-Path -LiteralPath $o['ca-file']).ProviderPath }
+    $admin = $identity.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)
+    if ($admin -and -not $o['dry-run']) { OpenLog }
     $server = $o['management-server']
+    if ($o['version'] -eq $release) { $o.Remove('version') }
     $wanted = $release
     if ($o['version']) { $wanted = $o['version'] }
 
+    # How far the machine is.
     $there = Registered
-    $paired = PairedWith $there
-    if ($paired -eq $server) { Say "The VEN is already paired with $server"; return }
+    $paired = ''
     $has = ''
     if ($there.Version) { $has = $there.Version + '-' + $there.Build }
-    $needed = (-not $has) -or ((-not $paired) -and (Newer $wanted $has))
-    if ($o['version'] -and $has -and (-not $needed) -and $has -ne $wanted) {
-        Fail 10 "The VEN is installed as ${has}: remove it first, or leave -version out."
+    $broken = $has -and -not (Test-Path -LiteralPath $there.Program)
+    if ($admin -and $has) { $paired = PairedWith $there }
+    if ($paired -eq $server -and -not $broken) { Say "The VEN is already paired with $server"; return }
+    $needed = -not $has -or (-not $paired -and -not $broken -and (Newer $wanted $has))
+    if ($o['version'] -and $has -and -not $needed -and -not $paired -and $has -ne $wanted) {
+        Fail 10 "The VEN is installed as $has, which is not older than ${wanted}: remove it first, or leave -version out."
     }
     if ($needed) { Say 'Installing Illumio' } else { Say 'Activating Illumio' }
 
+    # Everything that stands in the way is told at once.
+    if (-not $admin) { Problem 3 'This has to be run as an administrator: open PowerShell with "Run as administrator".' }
+    if ($broken) { Problem 10 "An installation of $product is not complete: repair it with its package, or remove it." }
     $arch = Arch
+    $system = [Environment]::OSVersion.Version
     $image = $null
     foreach ($i in $images) { if ($i[0] -eq $arch) { $image = $i } }
-    if ($needed -and (-not $image -or [Environment]::OSVersion.Version.Major -lt 10)) {
-        Fail 4 ("Windows $([Environment]::OSVersion.Version) on $arch is not supported. Packages are there for Windows 10, Server 2016 and later on: " + (($images | ForEach-Object { $_[0] }) -join ' ') + '.')
-    }
     $query = ''
     if ($profileId) { $query = "&profile_id=$profileId" }
     $address = "https://$server/api/v$api/software/ven/image?pair_script=pair.ps1$query"
-    if ($needed) { $address = "https://$server/api/v$api/software/ven/image?os=windows&arch=$arch&version=$wanted$query" }
-    $answer = Reached $address $o
-    $size = [long]$answer.ContentLength
-    $sum = $answer.Headers['X-Checksum-Sha256']
-    $answer.Close()
-    $name = "$product-$wanted.win.$arch.msi"
-    # Of the release that this script is of it has the SHA-256 itself.
-    if ($needed -and $wanted -eq $release) { $name = $image[2]; $size = [long]$image[3]; $sum = $image[4] }
     if ($needed) {
-        if ($size -le 0 -or $sum -notmatch '^[0-9a-f]{64}$') { Fail 11 "$server does not say what the package is: ask its administrator." }
+        if ($image -and $system.Major -ge 10) {
+            $address = "https://$server/api/v$api/software/ven/image?os=windows&arch=$arch&version=$wanted$query"
+        } else {
+            Problem 4 "Windows $system on $arch is not supported. Packages are there for Windows 10, Server 2016 and later on: $(($images | ForEach-Object { $_[0] }) -join ', ')."
+        }
+        if ($admin -and -not $has) { CheckLeftovers $there }
+    }
+    if ($o['ca-file']) {
+        try {
+            $o['ca-file'] = (Resolve-Path -LiteralPath $o['ca-file']).ProviderPath
+            $null = [IO.File]::ReadAllText($o['ca-file'])
+        } catch { Problem 8 'The file of -ca-file cannot be read.' }
+    }
+    $answer = CheckServer $address $o
+    if ($needed -and $image) {
+        # Of the release that this script is of it has the SHA-256 itself.
+        $name, $size, $sum = $image[1..3]
+        if ($wanted -ne $release) {
+            $name = "$product-$wanted.win.$arch.msi"
+            $size = $answer.Size
+            $sum = $answer.Sum
+            if ($answer.Status -eq 200 -and ($size -le 0 -or $sum -notmatch '^[0-9a-f]{64}$')) { Problem 11 "$server does not say what the package of $wanted is: ask its administrator." }
+        }
+        # The package, and what it unpacks to, which is about three times as much.
         $free = (New-Object IO.DriveInfo ($env:windir.Substring(0, 1))).AvailableFreeSpace
-        if ($free -lt 5 * $size + 4194304) { Fail 6 "$($env:windir.Substring(0, 2)) has $free bytes free, and $(5 * $size + 4194304) are needed: make room there." }
+        $room = 5 * [long]$size + 4194304
+        if ($free -lt $room) { Problem 6 "$($env:windir.Substring(0, 2)) has $free bytes free, and $room are needed: make room there." }
+    }
+    if ($script:problems.Count -gt 0) {
+        Fail $script:problems[0][0] 'Nothing was changed, for this is in the way:'
     }
     if ($o['dry-run']) {
         if ($needed) { Say "Would download $name, $size bytes, from $server and install it" }
@@ -375,46 +585,46 @@ function Pair([object[]]$words) {
     MakeWork
     $codeFile = Join-Path $script:work 'code'
     [IO.File]::WriteAllText($codeFile, $script:code)
-    # Windows Installer passes a server and a code on, and nothing else.
-    $more = $false
-    foreach ($option in 'enforcement-mode', 'role', 'app', 'env', 'loc', 'proxy-server', 'ca-file') { if ($o[$option]) { $more = $true } }
     if ($needed) {
-        Say "Retrieving Illumio Packages [$arch][Windows][$([Environment]::OSVersion.Version)]"
+        Say "Retrieving Illumio Packages [$arch][Windows][$system]"
         $file = Join-Path $script:work $name
         Download $address $file $size $sum $o
-        if ($more) { Install $file '' $o } else { Install $file $codeFile $o }
+        $script:upgrading = $has
+        $script:hadData = Test-Path -LiteralPath $there.DataFolder
+        Install $file $wanted $codeFile $o
         $there = Registered
+        Say 'Starting Illumio processes'
+        Begin $there
+        Activate $there $codeFile $o
+    } else {
+        if ($paired) {
+            Say 'Detected PCE fqdn/port change'
+            Control $there.Program @('deactivate')
+            if ($script:ended -ne 0) { Fail 18 "The VEN could not leave ${paired}: see $script:log." }
+        }
+        Say 'Storing Activation Configuration'
+        Activate $there $codeFile $o
+        Say 'Starting Illumio Processes'
+        Begin $there
     }
-    $program = Join-Path $there.InstallFolder 'illumio-ven-ctl.exe'
-    if (-not (Test-Path -LiteralPath $program)) { Fail 15 "The package is installed and $program is not there: see $script:log." }
-    if ($paired) {
-        Say 'Detected PCE fqdn/port change'
-        Control $program @('deactivate')
-        if ($script:ended -ne 0) { Fail 18 "The VEN could not leave ${paired}: see $script:log." }
-    }
-    if ((PairedWith $there) -ne $server) {
-        # Also after Windows Installer has tried: this one says why it does not work.
-        Activate $program $codeFile $o
-    }
-    Remove-Item -LiteralPath $codeFile
-    Control $program @('start')
-    if ($script:ended -ne 0) { Fail 16 "The VEN could not be started: see $script:log." }
-    Report $program
+    Report $there
 }
 
 function Main([object[]]$words) {
     $ErrorActionPreference = 'Stop'
-    $status = 0
+    $status = 130 # of Ctrl+C PowerShell tells the last block alone
     try {
         # TLS 1.2 by its number, which old systems have no name for.
         try { [Net.ServicePointManager]::SecurityProtocol = [Enum]::ToObject([Net.SecurityProtocolType], 3072) } catch { Note 'TLS: the default of the system' }
         Pair $words
+        $status = 0
     } catch {
         $status = 1
         if ($_.Exception.Data['status']) { $status = $_.Exception.Data['status'] }
-        Note ('pair.ps1: ' + $_.Exception.Message)
-        [Console]::Error.WriteLine('pair.ps1: ' + (Hide $_.Exception.Message))
+        Complain ('pair.ps1: ' + $_.Exception.Message)
+        foreach ($problem in $script:problems) { Complain ('  - ' + $problem[1]) }
     } finally {
+        if ($status -ne 0) { try { Undo } catch { Complain ('pair.ps1: ' + $_.Exception.Message) } }
         if ($script:work -and (Test-Path -LiteralPath $script:work)) { Remove-Item -LiteralPath $script:work -Recurse -Force -ErrorAction SilentlyContinue }
         Note "exit status $status"
     }

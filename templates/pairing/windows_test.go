@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +82,7 @@ func TestWindowsScript(t *testing.T) {
 	if !regexp.MustCompile(`\A[\t\n -~]*\z`).MatchString(text) {
 		t.Error("it is not ASCII")
 	}
-	if !strings.Contains(text, "    ,@('x64', '25.2.20-10.windows', 'illumio-ven-25.2.20-10.windows.x64.msi', 4000016, '"+strings.Repeat("0123456789abcdef", 4)+"')\n)\n") || strings.Contains(text, ".rpm") {
+	if !strings.Contains(text, "    ,@('x64', 'illumio-ven-25.2.20-10.windows.x64.msi', 4000016, '"+strings.Repeat("0123456789abcdef", 4)+"')\n)\n") || strings.Contains(text, ".rpm") {
 		t.Error("its list is not of the packages for Windows")
 	}
 	s := example()
@@ -183,11 +184,11 @@ func fetchParser(ctx context.Context) (string, error) {
 	return dir, os.Rename(made, dir)
 }
 
-// parser gives a function that says where the PowerShell in a text is none. It is
+// notPowerShell says of each text where the PowerShell in it is none. It is
 // tree-sitter's grammar: a second opinion, not PowerShell's own.
-func parser(t *testing.T) func(text string) string {
+func notPowerShell(t *testing.T, texts map[string]string) (said map[string]string) {
 	t.Helper()
-	dir, err := fetchParser(t.Context())
+	parser, err := fetchParser(t.Context())
 	if err != nil {
 		oracle.Skip(t, err.Error())
 	}
@@ -195,40 +196,136 @@ func parser(t *testing.T) func(text string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func(text string) string {
-		t.Helper()
-		file := filepath.Join(t.TempDir(), "text.ps1")
+	dir := t.TempDir()
+	argv := []string{program}
+	for name, text := range texts {
+		file := filepath.Join(dir, name)
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		node := exec.CommandContext(t.Context(), "node", program, file)
-		node.Dir = dir
-		out, err := node.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		return strings.ReplaceAll(string(out), file, "pair.ps1")
+		argv = append(argv, file)
 	}
+	node := exec.CommandContext(t.Context(), "node", argv...) // takes seconds to start
+	node.Dir = parser
+	out, err := node.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	said = map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		name, text, _ := strings.Cut(strings.TrimPrefix(line, dir+"/"), ":")
+		said[name] += text
+	}
+	return said
 }
 
 func TestWindowsSyntax(t *testing.T) {
-	check := parser(t)
 	script := string(example().Windows())
-	for name, text := range map[string]string{
+	head, _, _ := strings.Cut(script, "function Say(")
+	broken := strings.Replace(head, "function Note([string]$text) {", "function Note([string]$text)", 1)
+	if broken == head {
+		t.Fatal("there is no function Note")
+	}
+	said := notPowerShell(t, map[string]string{
 		"pair.ps1":           script,
 		"a refusal":          string(Refusal("pair.ps1", "it's no 'profile'")),
 		"the line":           inner(Line{API: 18, Server: "a:1", Profile: 1, Code: "1abc"}),
 		"the line with a CA": inner(Line{API: 18, Server: "a:1", Code: "1", CA: strings.Repeat("a", 64)}),
-	} {
-		if said := check(text); said != "" {
-			t.Errorf("%s is not PowerShell:\n%s", name, said)
+		"broken":             broken,
+	})
+	if said["broken"] == "" {
+		t.Error("a script with a brace less goes through")
+	}
+	delete(said, "broken")
+	for name, text := range said {
+		t.Errorf("%s is not PowerShell:\n%s", name, text)
+	}
+}
+
+// TestWindowsOptions: pair.ps1 takes the options of pair.sh and ends in its ways, but
+// for what Windows has nothing of.
+func TestWindowsOptions(t *testing.T) {
+	linux, windows := string(example().Linux()), string(example().Windows())
+	options := func(text, pattern string) (found []string) {
+		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(usage(t, text), -1) {
+			found = append(found, strings.ReplaceAll(m[1], "_", "-"))
+		}
+		return slices.Compact(slices.Sorted(slices.Values(found)))
+	}
+	want := options(linux, `(?: {2}| )--([a-z][a-z_-]*)`)
+	want = slices.DeleteFunc(want, func(name string) bool {
+		return name == "option" || name == "insecure" // the product has that on Linux alone
+	})
+	got := options(windows, `(?m)(?:^ {2}| )-([a-z][a-z_-]*)`)
+	got = slices.DeleteFunc(got, func(name string) bool { return name == "option" })
+	if !slices.Equal(got, want) || len(got) < 12 {
+		t.Errorf("pair.ps1 tells of the options %q, pair.sh of %q", got, want)
+	}
+	for _, name := range got {
+		if !strings.Contains(windows, "'"+name+"'") {
+			t.Errorf("pair.ps1 tells of -%s and does not take it", name)
 		}
 	}
-	// The parser is slow, so it is the beginning of the script that is broken.
-	head, _, _ := strings.Cut(script, "function Say(")
-	broken := strings.Replace(head, "function Note([string]$text) {", "function Note([string]$text)", 1)
-	if broken == head || check(head) != "" || check(broken) == "" {
-		t.Error("a script with a brace less goes through")
+
+	statuses := func(text string) map[string]bool {
+		found := map[string]bool{}
+		for _, m := range regexp.MustCompile(`(?m)^ {2,3}([0-9]+) {2}[A-Za-z]`).FindAllStringSubmatch(usage(t, text), -1) {
+			found[m[1]] = true
+		}
+		return found
+	}
+	ends := statuses(windows)
+	for status := range statuses(linux) {
+		if none := status == "5" || status == "14"; ends[status] == none { // programs and packages that are missing
+			t.Errorf("status %s of pair.sh: pair.ps1 has it: %t, want %t", status, ends[status], !none)
+		}
+	}
+	for status := range ends {
+		if status != "0" && !regexp.MustCompile(`(Fail|Problem) `+status+` `).MatchString(windows) {
+			t.Errorf("pair.ps1 tells of the status %s and never ends with it", status)
+		}
+	}
+	for _, m := range regexp.MustCompile(`(?:Fail|Problem) ([0-9]+) `).FindAllStringSubmatch(windows, -1) {
+		if !ends[m[1]] {
+			t.Errorf("pair.ps1 ends with %s and does not tell", m[1])
+		}
+	}
+}
+
+// usage is what a script prints for help.
+func usage(t *testing.T, script string) string {
+	t.Helper()
+	_, text, ok := strings.Cut(script, "\nUsage: ")
+	if !ok {
+		t.Fatal("there is no usage")
+	}
+	text, _, ok = strings.Cut(text, "taken back.\n")
+	if !ok {
+		t.Fatal("the usage has no end")
+	}
+	return text
+}
+
+// TestWindowsNames: an alias of PowerShell's counts more than a function, and its own
+// variables cannot be set.
+func TestWindowsNames(t *testing.T) {
+	text := string(example().Windows())
+	aliases := strings.Fields("ac asnp cat cd chdir clc clear clhy cli clp cls clv cnsn compare copy cp cpi cpp curl cvpa dbp del diff dir dnsn " +
+		"ebp echo epal epcsv epsn erase etsn exsn fc fhx fl foreach ft fw gal gbp gc gci gcm gcs gdr ghy gi gjb gl gm gmo gp gps group gsn gsnp " +
+		"gsv gu gv gwmi h history icm iex ihy ii ipal ipcsv ipmo ipsn irm ise iwmi iwr kill lp ls man md measure mi mount move mp mv nal ndr ni " +
+		"nmo npssc nsn nv ogv oh popd ps pushd pwd r rbp rcjb rcsn rd rdr ren ri rjb rm rmdir rmo rni rnp rp rsn rsnp rujb rv rvpa rwmi sajb sal " +
+		"saps sasv sbp sc select set shcm si sl sleep sls sort sp spjb spps spsv start sujb sv swmi tee trcm type wget where wjb write")
+	for _, m := range regexp.MustCompile(`(?m)^function (\w+)`).FindAllStringSubmatch(text, -1) {
+		if slices.Contains(aliases, strings.ToLower(m[1])) {
+			t.Errorf("the function %s is an alias", m[1])
+		}
+		if n := len(regexp.MustCompile(`\b`+m[1]+`\b`).FindAllString(text, -1)); n < 2 {
+			t.Errorf("nobody calls %s", m[1])
+		}
+	}
+	own := regexp.MustCompile(`(?i)\$(args|error|event|executioncontext|false|foreach|home|host|input|lastexitcode|matches|myinvocation|nestedpromptlevel|pid|profile|psitem|pwd|sender|shellid|stacktrace|switch|this|true) = `)
+	if m := own.FindString(text); m != "" {
+		t.Errorf("%q sets a variable of PowerShell's", m)
 	}
 }
 
