@@ -39,8 +39,8 @@ func TestActivation(t *testing.T) {
 		{"code", "ACTIVATION_CODE=" + code},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := newHost(t)
 			s, address := serve(t)
+			h := newHost(t)
 			const file = `C:\code.txt`
 			if c.name == "file" {
 				h.write(t, file, "\ufeff"+code+"\r\n") // as PowerShell writes it
@@ -90,8 +90,8 @@ func TestActivation(t *testing.T) {
 // TestActivationFails has a code that the server does not take: the product is
 // installed all the same, and says why it is not activated.
 func TestActivationFails(t *testing.T) {
-	h := newHost(t)
 	_, address := serve(t)
+	h := newHost(t)
 	const wrong = "wr0ngc0de44b2e8"
 	h.want(t, 0, "/i", h.bring(t, h.built(oldVersion)), "MANAGEMENT_SERVER="+address, "ACTIVATION_CODE="+wrong)
 	h.checkInstalled(t, oldVersion, program, data)
@@ -102,7 +102,9 @@ func TestActivationFails(t *testing.T) {
 	h.checkSecret(t, wrong, "msi1.log")
 }
 
-// serve is a server that every host trusts until the test ends, and its address.
+// serve is a server that every host trusts that is made afterwards, until the test
+// ends, and its address. (The first program of a host that asks for authorities has
+// Wine fetch this machine's, for as long as the host runs.)
 func serve(t *testing.T) (s *agenttest.Server, address string) {
 	t.Helper()
 	now := time.Now()
