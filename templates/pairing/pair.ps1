@@ -63,6 +63,7 @@ $script:work = ''
 $script:problems = @()
 $script:installing = $false
 $script:upgrading = ''
+$script:installer = $null
 
 function Hide([string]$text) {
     if ($script:code) { $text = $text.Replace($script:code, '[redacted]') }
@@ -71,8 +72,9 @@ function Hide([string]$text) {
 
 function Note([string]$text) {
     if (-not $script:log) { return }
-    $line = [DateTime]::UtcNow.ToString('yyyy-MM-ddTHH:mm:ssZ') + ' ' + (Hide $text) + "`r`n"
-    try { [IO.File]::AppendAllText($script:log, $line) } catch { $script:log = '' }
+    $line = [DateTime]::UtcNow.ToString('yyyy-MM-ddTHH:mm:ssZ', [Globalization.CultureInfo]::InvariantCulture) + ' ' + (Hide $text) + "`r`n"
+    # Others may have the file open for a moment.
+    for ($n = 1; $n -le 3; $n++) { try { [IO.File]::AppendAllText($script:log, $line); return } catch { Start-Sleep -Milliseconds 100 } }
 }
 
 function Say([string]$text) {
@@ -124,6 +126,7 @@ function Options([object[]]$words) {
 
 # IsAddress takes HOST:PORT, with an IPv6 address in brackets.
 function IsAddress([string]$text) {
+    if ($text.Contains('..') -or -not ("https://$text/" -as [Uri])) { return $false }
     ($text -match '^(\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]|[A-Za-z0-9][A-Za-z0-9._-]*):([1-9][0-9]{0,4})$') -and ([int]$matches[2] -le 65535)
 }
 
@@ -155,7 +158,7 @@ function CheckOptions($o) {
 function Registered {
     $programs = $env:ProgramW6432
     if (-not $programs) { $programs = $env:ProgramFiles }
-    $found = @{ InstallFolder = (Join-Path $programs 'Illumio'); DataFolder = (Join-Path $env:ProgramData 'Illumio') }
+    $found = @{ InstallFolder = [IO.Path]::Combine($programs, 'Illumio'); DataFolder = [IO.Path]::Combine($env:ProgramData, 'Illumio') }
     $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, [Microsoft.Win32.RegistryView]::Registry64)
     $key = $base.OpenSubKey('Software\vpkg\' + $product)
     if ($key) {
@@ -165,33 +168,34 @@ function Registered {
         }
         $key.Close()
     }
-    $found.Program = Join-Path $found.InstallFolder 'illumio-ven-ctl.exe'
+    $found.Program = [IO.Path]::Combine($found.InstallFolder, 'illumio-ven-ctl.exe')
     $found
 }
 
 # PairedWith is the server that the machine is paired with, or nothing.
 function PairedWith($there) {
-    $etc = Join-Path $there.DataFolder 'etc'
-    $config = Join-Path $etc 'agent_activation.cfg'
-    if (-not (Test-Path -LiteralPath (Join-Path $etc 'agent_id.cfg')) -or -not (Test-Path -LiteralPath $config)) { return '' }
+    $id = New-Object IO.FileInfo ([IO.Path]::Combine($there.DataFolder, 'etc\agent_id.cfg'))
+    $config = [IO.Path]::Combine($there.DataFolder, 'etc\agent_activation.cfg')
+    if (-not $id.Exists -or $id.Length -eq 0 -or -not (Test-Path -LiteralPath $config)) { return '' }
     foreach ($line in [IO.File]::ReadAllLines($config)) {
         if ($line.StartsWith('masterconfig_server: ')) { return $line.Substring(21).Trim() }
     }
-    ''
+    'another server'
 }
 
 # CheckLeftovers looks for remains, where the product is not installed.
 function CheckLeftovers($there) {
     if ((Test-Path -LiteralPath $there.InstallFolder) -and @(Get-ChildItem -LiteralPath $there.InstallFolder -Force).Count -gt 0) {
-        Problem 10 "$($there.InstallFolder) has files of no package of $product: move or remove the folder."
+        Problem 10 "$($there.InstallFolder) has files of no package of ${product}: move or remove the folder."
     }
-    if (Test-Path -LiteralPath (Join-Path $there.DataFolder 'etc\agent_id.cfg')) {
+    if (Test-Path -LiteralPath ([IO.Path]::Combine($there.DataFolder, 'etc\agent_id.cfg'))) {
         Problem 10 "$($there.DataFolder) has the identity of an earlier installation: unpair that workload in the console, and remove the folder."
     }
 }
 
+# Arch is the machine's: a PowerShell that is emulated has another one.
 function Arch {
-    $arch = $env:PROCESSOR_ARCHITEW6432
+    $arch = [Environment]::GetEnvironmentVariable('PROCESSOR_ARCHITECTURE', 'Machine')
     if (-not $arch) { $arch = $env:PROCESSOR_ARCHITECTURE }
     if ($arch -eq 'AMD64') { return 'x64' }
     if ($arch -eq 'ARM64') { return 'arm64' }
@@ -289,15 +293,17 @@ function CheckClock([string]$date, [int]$most) {
 # Download gets the package whole, in several attempts if need be.
 function Download([string]$address, [string]$file, [long]$size, [string]$sum, $o) {
     $again = $false
+    $other = $false
     for ($attempt = 1; $attempt -le 8; $attempt++) {
         $have = 0
         if (Test-Path -LiteralPath $file) { $have = (Get-Item -LiteralPath $file).Length }
         if ($have -gt $size) { Remove-Item -LiteralPath $file; $have = 0 }
         if ($have -lt $size) {
-            if ($attempt -gt 1) {
+            if ($attempt -gt 1 -and -not $other) {
                 Say "Download interrupted at $have of $size bytes: going on"
                 Start-Sleep -Seconds ([Math]::Min(15, [Math]::Pow(2, $attempt - 2)))
             }
+            $other = $false
             try { Append $address $file $have $o } catch {
                 Note ('download: ' + $_.Exception.Message)
                 # 0x80070070: there is not enough space on the disk.
@@ -314,6 +320,7 @@ function Download([string]$address, [string]$file, [long]$size, [string]$sum, $o
         Remove-Item -LiteralPath $file
         if ($again) { Fail 12 'The package has another SHA-256 than the server announced: run the line from the console again; if that does not help, what is in between changes files.' }
         $again = $true
+        $other = $true
         Say 'The package is not the one that the server announced: downloading it again'
     }
     Fail 11 "The package could not be downloaded from $($o['management-server']): look at the network and the server, and run the line again."
@@ -352,16 +359,16 @@ function MakeWork {
 }
 
 # Installer runs Windows Installer, which does one thing at a time, and gives its exit
-# code. WaitForExit keeps a Ctrl+C until it has ended, -Wait would not.
+# code. WaitForExit keeps a Ctrl+C until it has ended; Start-Process would leave it alone.
 function Installer([string]$arguments) {
     $msiLog = Join-Path $script:work 'msi.log'
     for ($try = 1; ; $try++) {
         Note ('+ msiexec ' + $arguments)
-        $p = Start-Process -FilePath "$env:windir\system32\msiexec.exe" -ArgumentList ($arguments + ' /qn /norestart /l*v "' + $msiLog + '"') -PassThru
-        $null = $p.Handle # without it there is no exit code
-        $p.WaitForExit()
-        if (Test-Path -LiteralPath $msiLog) { foreach ($line in [IO.File]::ReadAllLines($msiLog)) { Note ('| ' + $line) } }
-        if ($p.ExitCode -ne 1618 -or $try -ge 60) { return $p.ExitCode }
+        $script:installer = [Diagnostics.Process]::Start("$env:windir\system32\msiexec.exe", $arguments + ' /qn /norestart /l*v "' + $msiLog + '"')
+        $script:installer.WaitForExit()
+        $ended = $script:installer.ExitCode
+        try { foreach ($line in [IO.File]::ReadAllLines($msiLog)) { Note ('| ' + $line) } } catch { Note ('msi.log: ' + $_.Exception.Message) }
+        if ($ended -ne 1618 -or $try -ge 60) { return $ended }
         if ($try -eq 1) { Say 'Another installation is running: waiting for it' }
         Start-Sleep -Seconds 5
     }
@@ -399,6 +406,7 @@ function Install([string]$file, [string]$wanted, [string]$codeFile, $o) {
 function Undo {
     if (-not $script:installing) { return }
     $script:installing = $false
+    if ($script:installer) { $script:installer.WaitForExit() }
     if ($script:upgrading) {
         Complain "The release that was there before was $script:upgrading; see $script:log"
         return
@@ -421,16 +429,32 @@ function Control([string]$program, [string[]]$words) {
     if (-not (Test-Path -LiteralPath $program)) { Note "| there is no $program"; return }
     $old = $ErrorActionPreference
     $ErrorActionPreference = 'Continue' # what a program says on standard error is no error
-    $script:said = @(& $program $words 2>&1 | ForEach-Object { [string]$_ })
-    $script:ended = $LASTEXITCODE
+    try {
+        $script:said = @(& $program $words 2>&1 | ForEach-Object { [string]$_ })
+        $script:ended = $LASTEXITCODE
+    } catch { $script:said = @($_.Exception.Message) } # it could not be started
     $ErrorActionPreference = $old
     foreach ($line in $script:said) { Note ('| ' + $line) }
+}
+
+# Shown prints what the program said.
+function Shown {
+    foreach ($line in $script:said) { Complain ('  ' + $line) }
 }
 
 # Begin starts what is installed. From there on it is a good installation, paired or not.
 function Begin($there) {
     Control $there.Program @('start')
-    if ($script:ended -ne 0) { Fail 16 "The VEN could not be started: see $script:log and $($there.Program) check-env." }
+    if ($script:ended -ne 0) {
+        Shown
+        Fail 16 "The VEN could not be started: see $script:log and $($there.Program) check-env."
+    }
+    Say 'Checking Runtime Environment'
+    Control $there.Program @('check-env')
+    if ($script:ended -ne 0) { Shown }
+    Say 'Starting illumio-control:'
+    Control $there.Program @('status')
+    foreach ($line in $script:said) { if ($line.Contains(' running')) { Say ('  ' + $line) } }
     $script:installing = $false
 }
 
@@ -445,15 +469,15 @@ function Activate($there, [string]$codeFile, $o) {
         }
         Control $there.Program $words
         if ($script:ended -ne 0) {
-            foreach ($line in $script:said) { Complain ('  ' + $line) }
+            Shown
             if (($script:said -join ' ') -match 'the code is erased') {
                 Fail 17 'The activation code was refused: make a new one in the console and run its line; the VEN stays installed.'
             }
             Fail 18 'The VEN is installed and not paired: see above, and run the line from the console again.'
         }
     }
-    Remove-Item -LiteralPath $codeFile
-    Say "Created $(Join-Path $there.DataFolder 'etc\agent_activation.cfg')"
+    Remove-Item -LiteralPath $codeFile -Force -ErrorAction SilentlyContinue # with the folder at the latest
+    Say "Created $([IO.Path]::Combine($there.DataFolder, 'etc\agent_activation.cfg'))"
 }
 
 # Report waits until the policy that came with the pairing is in force.
@@ -468,14 +492,15 @@ function Report($there) {
 }
 
 # OwnFile makes a file for administrators and the system alone. One that is there and
-# that an ordinary user has made, or a link, is not used.
+# that an ordinary user has made, or a link of any kind, is not used. (The owner comes
+# first: what is an administrator's no user can exchange after that.)
 function OwnFile([string]$file) {
     try {
         if (Test-Path -LiteralPath $file) {
-            $item = Get-Item -LiteralPath $file -Force
-            if ($item.PSIsContainer -or ($item.Attributes -band [IO.FileAttributes]::ReparsePoint)) { return $false }
             $owner = (Get-Acl -LiteralPath $file).GetOwner([Security.Principal.SecurityIdentifier]).Value
             if ('S-1-5-32-544', 'S-1-5-18', [Security.Principal.WindowsIdentity]::GetCurrent().User.Value -notcontains $owner) { return $false }
+            $item = Get-Item -LiteralPath $file -Force
+            if ($item.PSIsContainer -or $item.LinkType -or ($item.Attributes -band [IO.FileAttributes]::ReparsePoint)) { return $false }
         } else {
             $null = New-Item -ItemType File -Path $file
         }
@@ -485,12 +510,12 @@ function OwnFile([string]$file) {
 }
 
 function OpenLog {
-    foreach ($folder in (Join-Path $env:windir 'temp'), $env:tmp) {
-        $file = Join-Path $folder 'illumio.log'
+    foreach ($folder in "$env:windir\temp", $env:tmp) {
+        $file = "$folder\illumio.log"
         if (-not (OwnFile $file)) { continue }
         $script:log = $file
         Note "pair.ps1 of $product $release"
-        if ($script:log) { return }
+        return
     }
     Complain 'pair.ps1: warning: illumio.log cannot be written: there will be no log'
 }
@@ -600,7 +625,10 @@ function Pair([object[]]$words) {
         if ($paired) {
             Say 'Detected PCE fqdn/port change'
             Control $there.Program @('deactivate')
-            if ($script:ended -ne 0) { Fail 18 "The VEN could not leave ${paired}: see $script:log." }
+            if ($script:ended -ne 0) {
+                Shown
+                Fail 18 "The VEN could not leave ${paired}: see above, and $($there.Program) deactivate."
+            }
         }
         Say 'Storing Activation Configuration'
         Activate $there $codeFile $o
@@ -611,6 +639,7 @@ function Pair([object[]]$words) {
 }
 
 function Main([object[]]$words) {
+    Set-StrictMode -Off # of a profile
     $ErrorActionPreference = 'Stop'
     $status = 130 # of Ctrl+C PowerShell tells the last block alone
     try {

@@ -37,7 +37,9 @@ func (s Script) Windows() []byte {
 // Windows is the line that downloads pair.ps1 and starts it, for cmd.exe and for
 // PowerShell. Between them no character is left with which a quotation could be
 // quoted, so a server or a code that is not made of letters, digits and ._:[]- has no
-// line: it is empty. With a CA it fetches the authority's certificate first, without
+// line: it is empty. What does not work ends the line, and a script that is there is
+// removed first: it may be an ordinary user's, who could keep it or write into it. With
+// a CA it fetches the authority's certificate first, without
 // a check of the connection but with one of the file, and makes the machine trust it.
 func (l Line) Windows() string {
 	if !isPlain(l.Server) || !isPlain(l.Code) || l.CA != "" && !isPlain(l.CA) {
@@ -47,34 +49,35 @@ func (l Line) Windows() string {
 	if l.Profile != 0 {
 		address += "&profile_id=" + strconv.FormatInt(l.Profile, 10)
 	}
+	const script = `$env:windir\temp\pair.ps1`
 	steps := []string{
 		"Set-ExecutionPolicy -Scope process remotesigned -Force",
 		"Start-Sleep -s 3",
 		"Set-Variable -Name ErrorActionPreference -Value SilentlyContinue",
 		"[System.Net.ServicePointManager]::SecurityProtocol=[Enum]::ToObject([System.Net.SecurityProtocolType], 3072)",
-		"Set-Variable -Name ErrorActionPreference -Value Continue",
+		"Set-Variable -Name ErrorActionPreference -Value Stop",
 	}
 	if l.CA != "" {
 		steps = append(steps, l.trust()...)
 	}
 	steps = append(steps,
-		"(New-Object System.Net.WebClient).DownloadFile('"+address+`', (echo $env:windir\temp\pair.ps1))`,
-		`& $env:windir\temp\pair.ps1 -management-server `+word(l.Server)+" -activation-code "+word(l.Code)+" ")
+		"if (Test-Path "+script+") {Remove-Item -Force "+script+"}",
+		"[void](New-Item -ItemType File "+script+")",
+		"(New-Object System.Net.WebClient).DownloadFile('"+address+"', (echo "+script+"))",
+		"& "+script+" -management-server "+word(l.Server)+" -activation-code "+word(l.Code)+" ")
 	return `PowerShell -Command "& {` + strings.Join(steps, "; ") + `}"`
 }
 
 // trust are the steps that make the machine trust the authority. They have no
 // variables with a dollar sign: the PowerShell that the line is pasted into would put
 // its own values there. The connection that is not checked is used once and no more
-// (ConnectionLeaseTimeout), the certificate is in no file that others could exchange,
-// and the first thing that does not work ends the line.
+// (ConnectionLeaseTimeout), and the certificate is in no file that others could exchange.
 func (l Line) trust() []string {
 	const (
 		manager     = "[System.Net.ServicePointManager]::"
 		certificate = "[byte[]](Get-Variable -Name ca -ValueOnly)"
 	)
 	return []string{
-		"Set-Variable -Name ErrorActionPreference -Value Stop",
 		"Set-Variable -Name point -Value (" + manager + "FindServicePoint([Uri]'https://" + l.Server + "/'))",
 		"(Get-Variable -Name point -ValueOnly).ConnectionLeaseTimeout=0",
 		manager + "ServerCertificateValidationCallback={1}",
