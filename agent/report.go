@@ -83,7 +83,7 @@ func (r Report) files() []string {
 	c := r.Config
 	files := []string{
 		"/etc/os-release", "/proc/meminfo", "/proc/mounts",
-		c.Program + "/etc/hook.json", c.LogFile(), c.Settings,
+		c.Program + hooks.ConfigFile, c.LogFile(), c.Settings,
 		c.PolicyStatus(),
 	}
 	for _, name := range []string{"installed.json", "journal.json", "platform.json", "failed", "recovery.txt", "made"} {

@@ -15,6 +15,13 @@ import (
 // reads and writes.
 const ConfigVersion = 1
 
+// The files below a program's folder from which the hook knows what it has to do, a
+// [Config], and what was installed, the record that package packaging writes.
+const (
+	ConfigFile = "/etc/hook.json"
+	RecordFile = "/etc/layout.json"
+)
+
 // A Config says what the hook has to do for one package. It travels with the
 // hook: as PROGRAM/etc/hook.json in the payload, and in a DEB also as the
 // member "hook-config" of the control archive.

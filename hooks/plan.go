@@ -103,7 +103,7 @@ func planInstalled(e Event, c Config) []Step {
 	names := unitNames(c.Units)
 	steps := planAccount(e, c)
 	if !c.Windows {
-		steps = append(steps, Step{Kind: Owners, Path: c.Program + "/etc/layout.json"})
+		steps = append(steps, Step{Kind: Owners, Path: c.Program + RecordFile})
 	}
 	for _, f := range planFolders(c, chosen(e, c)) {
 		steps = appendFolder(steps, f)

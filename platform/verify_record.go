@@ -29,7 +29,7 @@ const hashers = 2
 // stands in the package database, which vpkg verify --installed asks.
 func (p Product) RecordDeviations(ctx context.Context, root string) ([]Deviation, error) {
 	v := recordVerification{verification: verification{Product: p.in(root)}, paths: map[string]bool{}, numbers: map[string]int{}}
-	name := p.Config.Program + "/etc/layout.json"
+	name := p.Config.Program + hooks.RecordFile
 	entries, err := hooks.ReadRecord(v.Sys, name)
 	if err != nil {
 		v.add(RuleRecord, name, "cannot be read: "+err.Error())

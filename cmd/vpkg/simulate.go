@@ -182,11 +182,10 @@ const maxHook = 1 << 20
 // hook reads the hook's configuration out of the payload; nil for a package that has
 // none, or one of a later version of vpkg.
 func (f *packageFile) hook(ctx context.Context, l packaging.Layout) (*hooks.Config, error) {
-	const file = "/etc/hook.json"
 	want := ""
 	for i := range l {
-		if l[i].Size <= maxHook && l[i].HasBody() && strings.HasSuffix(l[i].Path, file) {
-			program, _ := strings.CutSuffix(l[i].Path, file)
+		if l[i].Size <= maxHook && l[i].HasBody() && strings.HasSuffix(l[i].Path, hooks.ConfigFile) {
+			program, _ := strings.CutSuffix(l[i].Path, hooks.ConfigFile)
 			_, linux := l.Lookup(program + "/bin/vpkg-hook")
 			if linux || f.Format.Name() == "msi" {
 				want = l[i].Path

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vpkg/vpkg/hooks"
 	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/manifest"
 	"github.com/vpkg/vpkg/packaging/verify"
@@ -139,7 +140,7 @@ func compareLayouts(format string, want, got packaging.Layout, signed bool) []ve
 		found = append(found, f)
 	}
 	if len(found) > 1 { // the record of other files is another one
-		found = slices.DeleteFunc(found, func(f verify.Finding) bool { return strings.HasSuffix(f.Where, "/etc/layout.json") })
+		found = slices.DeleteFunc(found, func(f verify.Finding) bool { return strings.HasSuffix(f.Where, hooks.RecordFile) })
 	}
 	return found
 }

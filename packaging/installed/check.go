@@ -131,7 +131,7 @@ func (c *check) run(ctx context.Context) error {
 		return fmt.Errorf("the package file is of version %s, and %s is installed", c.o.Package.EVR(), c.known.EVR)
 	}
 	if p.problem != nil && p.program() != "" {
-		c.unchecked(p.program()+configFile, fmt.Errorf("what the hook made is not known: %w", p.problem))
+		c.unchecked(p.program()+hooks.ConfigFile, fmt.Errorf("what the hook made is not known: %w", p.problem))
 	}
 	if layout != nil {
 		if err := c.files(ctx, expect(layout, p.config, p.state, c.o.Policy.Installed)); err != nil {
@@ -165,7 +165,7 @@ func (c *check) find(ctx context.Context) error {
 			c.found = found
 		}
 		if c.absent {
-			c.add(ruleRecord, p.program()+recordFile, "", "", "the package database has no package of that name")
+			c.add(ruleRecord, p.program()+hooks.RecordFile, "", "", "the package database has no package of that name")
 		}
 		return nil
 	case !errors.Is(err, ErrNotInstalled) && !errors.Is(err, ErrNoRecord):
@@ -203,7 +203,7 @@ func (c *check) trust() packaging.Layout {
 	case k.Record == p.digest:
 		r.Trust = ByDatabase
 	default:
-		c.add(ruleRecord, p.program()+recordFile, k.Record.String(), p.digest.String(), "the record is not the one that the package database knows")
+		c.add(ruleRecord, p.program()+hooks.RecordFile, k.Record.String(), p.digest.String(), "the record is not the one that the package database knows")
 	}
 	return p.record
 }

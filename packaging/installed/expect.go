@@ -47,7 +47,7 @@ func expect(l packaging.Layout, c hooks.Config, state hooks.Installed, policy ve
 	x.layout = slices.DeleteFunc(slices.Clone(l), func(e packaging.Entry) bool { return x.made[e.Path] })
 	x.layout = append(x.layout, made...)
 	if program := state.Program; program != "" {
-		x.record = program + recordFile
+		x.record = program + hooks.RecordFile
 		if i := slices.IndexFunc(l, func(e packaging.Entry) bool { return e.Path == x.record }); i < 0 {
 			x.layout = append(x.layout, packaging.Entry{Path: x.record}) // it does not have itself
 		}

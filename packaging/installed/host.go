@@ -45,13 +45,8 @@ var (
 // stateFolder has a folder for each product that was made by vpkg.
 const stateFolder = "/var/lib/vpkg"
 
-// The files of a product that a verifier reads: below stateFolder/NAME, and below the
-// program's folder.
-const (
-	stateFile  = "installed.json"
-	recordFile = "/etc/layout.json"
-	configFile = "/etc/hook.json"
-)
+// stateFile is below stateFolder/NAME.
+const stateFile = "installed.json"
 
 // The most that is read of them, in bytes.
 const (
@@ -176,10 +171,10 @@ func (h *Host) find(ctx context.Context, name string) (*product, []finding, erro
 		return nil, nil, fmt.Errorf("%w: its installed state does not say where it is", ErrNoRecord)
 	}
 	s := h.scan(hooks.Config{Name: name, Program: in.Program})
-	if b, err := s.ReadFile(in.Program+configFile, maxState); err != nil {
+	if b, err := s.ReadFile(in.Program+hooks.ConfigFile, maxState); err != nil {
 		p.problem = err
 	} else if p.config, p.problem = hooks.ParseConfig(b); p.problem == nil && (p.config.Name != name || p.config.Program != in.Program) {
-		p.config, p.problem = hooks.Config{}, fmt.Errorf("%s is of another product", in.Program+configFile)
+		p.config, p.problem = hooks.Config{}, fmt.Errorf("%s is of another product", in.Program+hooks.ConfigFile)
 	}
 	found, err := p.readRecord(ctx, s)
 	return p, found, err

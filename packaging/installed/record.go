@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/vpkg/vpkg/hooks"
 	"github.com/vpkg/vpkg/packaging"
 )
 
@@ -42,7 +43,7 @@ func ReadRecord(text []byte) (packaging.Layout, error) {
 
 // readRecord reads the record of a product. What is wrong with it is a finding.
 func (p *product) readRecord(ctx context.Context, s *packaging.Scan) ([]finding, error) {
-	at := p.program() + recordFile
+	at := p.program() + hooks.RecordFile
 	text, err := s.ReadFile(at, maxRecord)
 	switch {
 	case errors.Is(err, fs.ErrPermission):

@@ -35,8 +35,8 @@ func (h *Host) Snapshot(ctx context.Context, p *packaging.Package, format string
 		return nil, err
 	}
 	var state hooks.Installed
-	if at := slices.IndexFunc(p.Layout, func(e packaging.Entry) bool { return strings.HasSuffix(e.Path, recordFile) }); at >= 0 {
-		state.Program = strings.TrimSuffix(p.Layout[at].Path, recordFile)
+	if at := slices.IndexFunc(p.Layout, func(e packaging.Entry) bool { return strings.HasSuffix(e.Path, hooks.RecordFile) }); at >= 0 {
+		state.Program = strings.TrimSuffix(p.Layout[at].Path, hooks.RecordFile)
 	}
 	x := expect(p.Layout, hooks.Config{}, state, policy)
 	s := h.scan(hooks.Config{Name: p.Name, Program: state.Program})

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vpkg/vpkg/hooks"
 	"github.com/vpkg/vpkg/packaging"
 )
 
@@ -108,14 +109,14 @@ func (r *Resolver) addPayload(ctx context.Context, b *layoutBuilder, t Target) {
 	b.see(tree.Newest)
 	files := slices.DeleteFunc(entries(tree), func(e packaging.Entry) bool {
 		rel, ok := relative(m.Payload.Destination, m.Folders.Program)
-		return ok && rel == "." && slices.Contains([]string{t.exe(hookPath), configPath, recordPath}, "/"+e.Path) // vpkg's own, of an installed folder
+		return ok && rel == "." && slices.Contains([]string{t.exe(hookPath), hooks.ConfigFile, hooks.RecordFile}, "/"+e.Path) // vpkg's own, of an installed folder
 	})
 	b.tree(at, m.Payload.Destination, files, m.Payload.Attributes)
 }
 
 func (r *Resolver) addContents(ctx context.Context, b *layoutBuilder, t Target, at string, cs []Content) {
 	m := b.m
-	own := []string{m.Folders.Program + t.exe(hookPath), m.Folders.Program + configPath, m.Folders.Program + recordPath}
+	own := []string{m.Folders.Program + t.exe(hookPath), m.Folders.Program + hooks.ConfigFile, m.Folders.Program + hooks.RecordFile}
 	for i := range cs {
 		c := &cs[i]
 		p := fmt.Sprintf("%s[%d]", at, i)
@@ -248,7 +249,7 @@ func (r *Resolver) addHook(ctx context.Context, b *layoutBuilder, t Target) {
 	if err != nil {
 		b.errs = append(b.errs, err)
 	}
-	b.add(m.Folders.Program+configPath, 0o644, made(config))
+	b.add(m.Folders.Program+hooks.ConfigFile, 0o644, made(config))
 }
 
 // add lays a file that vpkg makes.
@@ -281,7 +282,7 @@ func (m *Manifest) addRecord(in *installed) error {
 	}
 	record := made(append(text, '\n'))
 	e := packaging.Entry{
-		Path: m.Folders.Program + recordPath, Mode: 0o644,
+		Path: m.Folders.Program + hooks.RecordFile, Mode: 0o644,
 		Body: record.body, Size: record.size, SHA256: record.digest,
 	}
 	m.generated(&e)

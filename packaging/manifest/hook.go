@@ -13,12 +13,8 @@ import (
 
 const unitFolder = "/usr/lib/systemd/system"
 
-// The paths in the program folder that vpkg adds.
-const (
-	hookPath   = "/bin/vpkg-hook"
-	configPath = "/etc/hook.json"
-	recordPath = "/etc/layout.json"
-)
+// hookPath is where the hook is in the program folder.
+const hookPath = "/bin/vpkg-hook"
 
 // hookConfig is what the hook has to do for a package of the given version. In
 // the payload that is the manifest's, without a target's label, so that all

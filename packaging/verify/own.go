@@ -113,7 +113,7 @@ func checkHookConfig(c *checker) {
 	if c.Scan == nil || c.Scan.config == nil {
 		return
 	}
-	const where = "etc/hook.json"
+	where := strings.TrimPrefix(hooks.ConfigFile, "/")
 	if c.recordDigest() == "" {
 		return // a file of that name that is none of vpkg's
 	}

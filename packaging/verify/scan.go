@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vpkg/vpkg/hooks"
 	"github.com/vpkg/vpkg/packaging"
 )
 
@@ -206,9 +207,9 @@ func (f *fileScan) choose() {
 	switch p := f.e.Path; {
 	case isUnit(p), strings.Contains(p, "/sysusers.d/"):
 		f.most = min(maxUnit, maxUnits-f.kept)
-	case strings.HasSuffix(p, "/etc/layout.json"):
+	case strings.HasSuffix(p, hooks.RecordFile):
 		f.most = maxRecord + 1
-	case strings.HasSuffix(p, "/etc/hook.json"):
+	case strings.HasSuffix(p, hooks.ConfigFile):
 		f.most = maxHookFile
 	case f.isChangelog():
 		f.most = maxChangelog
@@ -233,11 +234,11 @@ func (f *fileScan) store() {
 	case isUnit(p), strings.Contains(p, "/sysusers.d/"):
 		f.kept += len(b)
 		f.units[p] = b
-	case strings.HasSuffix(p, "/etc/layout.json"):
+	case strings.HasSuffix(p, hooks.RecordFile):
 		if f.inFile == "" {
 			f.record, f.inFile = b, p
 		}
-	case strings.HasSuffix(p, "/etc/hook.json"):
+	case strings.HasSuffix(p, hooks.ConfigFile):
 		if f.config == nil {
 			f.config = b
 		}
