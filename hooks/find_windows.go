@@ -59,7 +59,7 @@ func ownFolder() string {
 	if strings.EqualFold(filepath.Base(dir), "bin") {
 		dir = filepath.Dir(dir)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "etc", "hook.json")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, ConfigFile)); err != nil {
 		return ""
 	}
 	return dir

@@ -122,7 +122,7 @@ func readConfig() (hooks.Config, error) {
 	if err != nil {
 		return hooks.Config{}, err
 	}
-	name := filepath.Join(filepath.Dir(filepath.Dir(exe)), "etc", "hook.json")
+	name := filepath.Join(filepath.Dir(filepath.Dir(exe)), hooks.ConfigFile)
 	b, err := os.ReadFile(name)
 	if err != nil {
 		return hooks.Config{}, fmt.Errorf("reading the configuration: %w", err)

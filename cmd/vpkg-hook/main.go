@@ -284,10 +284,10 @@ func readConfig() (hooks.Config, error) {
 	}
 	b, err := os.ReadFile(exe + "-config") //nolint:gosec // the hook's own path, from the package's scriptlet
 	if errors.Is(err, os.ErrNotExist) {
-		b, err = os.ReadFile(filepath.Join(filepath.Dir(exe), "..", "etc", "hook.json")) //nolint:gosec // as above
+		b, err = os.ReadFile(filepath.Join(filepath.Dir(exe), "..", hooks.ConfigFile)) //nolint:gosec // as above
 	}
 	if err != nil && runtime.GOOS == "windows" { // the control program is not in bin
-		b, err = os.ReadFile(filepath.Join(filepath.Dir(exe), "etc", "hook.json")) //nolint:gosec // as above
+		b, err = os.ReadFile(filepath.Join(filepath.Dir(exe), hooks.ConfigFile)) //nolint:gosec // as above
 	}
 	if err != nil {
 		return hooks.Config{}, err

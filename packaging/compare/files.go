@@ -9,12 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vpkg/vpkg/hooks"
 	"github.com/vpkg/vpkg/internal/printable"
 	"github.com/vpkg/vpkg/packaging"
 )
-
-// recordName is the record's place in the folder of a program.
-const recordName = "/etc/layout.json"
 
 // programFolder is the folder that the package's program is in: what an MSI says,
 // or where the record is. It is "" if neither tells.
@@ -24,7 +22,7 @@ func programFolder(p *packaging.Package) string {
 	}
 	folder := ""
 	for i := range p.Layout {
-		if f, ok := strings.CutSuffix(p.Layout[i].Path, recordName); ok {
+		if f, ok := strings.CutSuffix(p.Layout[i].Path, hooks.RecordFile); ok {
 			if folder != "" {
 				return "" // two of them tell nothing
 			}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vpkg/vpkg/hooks"
 	"github.com/vpkg/vpkg/packaging"
 )
 
@@ -87,7 +88,7 @@ var rules = []Rule{
 				return false
 			}
 			_, _, windows := c.side("msi") // the hook does the same on all of Linux
-			return d.a.Path == c.program[0]+recordName || windows && d.a.Path == c.program[0]+"/etc/hook.json"
+			return d.a.Path == c.program[0]+hooks.RecordFile || windows && d.a.Path == c.program[0]+hooks.ConfigFile
 		},
 	},
 	{
