@@ -24,6 +24,16 @@ import (
 // Unlimited is the number of uses of a code that is never used up.
 const Unlimited = -1
 
+// PairingStatus is what the installed product prints of an agent that is paired and
+// runs: agent_status.sh, and illumio-ven-ctl agent-status on Windows.
+const PairingStatus = `Pairing Status
+Pairing Configuration exists ......SUCCESS
+VEN Manager Daemon running ......SUCCESS
+Master Configuration retrieval ......SUCCESS
+VEN Configuration retrieval ......SUCCESS
+VEN has been SUCCESSFULLY paired with Illumio
+`
+
 // A Server is one. The zero value knows no code and has no policy.
 type Server struct {
 	// Policy gives the policy, at every request that has to do with one. nil, or

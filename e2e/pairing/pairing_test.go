@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vpkg/vpkg/agent/agenttest"
 	"github.com/vpkg/vpkg/internal/testbed"
 )
 
@@ -43,14 +44,7 @@ var systems = []system{
 }
 
 // paired is how a line ends that has paired the machine.
-const paired = `
-Pairing Status
-Pairing Configuration exists ......SUCCESS
-VEN Manager Daemon running ......SUCCESS
-Master Configuration retrieval ......SUCCESS
-VEN Configuration retrieval ......SUCCESS
-VEN has been SUCCESSFULLY paired with Illumio
-`
+const paired = "\n" + agenttest.PairingStatus
 
 // pairs runs a line that has to pair the machine, and checks that it did, and that the
 // server hears from it.

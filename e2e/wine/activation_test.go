@@ -22,15 +22,6 @@ import (
 // code is the activation code.
 const code = "g00dc0de91f7a3"
 
-// paired is what the control program says of an agent that is.
-const paired = `Pairing Status
-Pairing Configuration exists ......SUCCESS
-VEN Manager Daemon running ......SUCCESS
-Master Configuration retrieval ......SUCCESS
-VEN Configuration retrieval ......SUCCESS
-VEN has been SUCCESSFULLY paired with Illumio
-`
-
 // TestActivation activates in the installation, by a file with the code and by the
 // code itself, and sees to it that the code is nowhere afterwards.
 func TestActivation(t *testing.T) {
@@ -51,8 +42,8 @@ func TestActivation(t *testing.T) {
 			if calls := s.Calls("/activate"); len(calls) != 1 || !strings.Contains(string(calls[0].Body), `"profile_id":"2"`) {
 				t.Errorf("the activation does not name the profile: %+v", calls)
 			}
-			if out, err := h.run("wine", program+`\illumio-ven-ctl.exe`, "agent-status"); err != nil || !strings.Contains(out, paired) {
-				t.Errorf("agent-status: %v\n%s\nwant\n%s", err, out, paired)
+			if out, err := h.run("wine", program+`\illumio-ven-ctl.exe`, "agent-status"); err != nil || !strings.Contains(out, agenttest.PairingStatus) {
+				t.Errorf("agent-status: %v\n%s\nwant\n%s", err, out, agenttest.PairingStatus)
 			}
 			if !h.exists(t, data+`\etc\agent_id.cfg`) {
 				t.Errorf("the agent is not activated\n%s", h.said())
