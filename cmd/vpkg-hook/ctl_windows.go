@@ -166,24 +166,24 @@ func (c control) agentStatus(ctx context.Context, config hooks.Config, host hook
 	var status strings.Builder
 	product(ctx, []string{"status"}, codes, &status, c.stderr)
 	// Without a policy there is none to put in force: the agent is idle.
-	policy := has("agent_id.cfg")
+	master := has("agent_id.cfg")
+	policy := master
 	if policy && has("policy.json") {
 		b, err := host.ReadFile(config.PolicyStatus())
 		policy = err == nil && !bytes.Contains(b, []byte(`"error"`))
 	}
 	paired := true
 	line := func(what string, done bool, otherwise string) {
+		result := "SUCCESS"
 		if !done {
-			paired = false
-			fmt.Fprintf(c.stdout, "%s ......%s\n", what, otherwise)
-			return
+			result, paired = otherwise, false
 		}
-		fmt.Fprintf(c.stdout, "%s ......SUCCESS\n", what)
+		fmt.Fprintf(c.stdout, "%s ......%s\n", what, result)
 	}
 	fmt.Fprintln(c.stdout, "Pairing Status")
 	line("Pairing Configuration exists", has("agent_activation.cfg"), "FAILED")
 	line("VEN Manager Daemon running", strings.Contains(status.String(), " venAgentMgrSvc running"), "FAILED")
-	line("Master Configuration retrieval", has("agent_id.cfg"), "FAILED")
+	line("Master Configuration retrieval", master, "FAILED")
 	line("VEN Configuration retrieval", policy, "PENDING")
 	if !paired {
 		fmt.Fprintln(c.stdout, "VEN is not paired with Illumio")

@@ -39,8 +39,8 @@ func (s Script) Windows() []byte {
 // quoted, so a server or a code that is not made of letters, digits and ._:[]- has no
 // line: it is empty. What does not work ends the line, and a script that is there is
 // removed first: it may be an ordinary user's, who could keep it or write into it. With
-// a CA it fetches the authority's certificate first, without
-// a check of the connection but with one of the file, and makes the machine trust it.
+// a CA it fetches the authority's certificate before that, without a check of the
+// connection but with one of the file, and makes the machine trust it.
 func (l Line) Windows() string {
 	if !isPlain(l.Server) || !isPlain(l.Code) || l.CA != "" && !isPlain(l.CA) {
 		return ""

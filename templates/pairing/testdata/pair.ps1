@@ -14,6 +14,9 @@ $images = @(
     ,@('x64', 'illumio-ven-25.2.20-10.windows.x64.msi', 4000016, '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef')
 )
 
+# The options that the installed agent takes too.
+$agentOptions = 'enforcement-mode', 'role', 'app', 'env', 'loc', 'proxy-server', 'ca-file'
+
 $usage = @'
 Usage: pair.ps1 -management-server HOST:PORT -activation-code CODE [OPTION...]
 
@@ -101,7 +104,7 @@ function Problem([int]$status, [string]$text) {
 # "-name:value" on.
 function Options([object[]]$words) {
     $o = @{}
-    $values = 'management-server', 'activation-code', 'activation-code-file', 'enforcement-mode', 'role', 'app', 'env', 'loc', 'proxy-server', 'ca-file', 'version'
+    $values = $agentOptions + @('management-server', 'activation-code', 'activation-code-file', 'version')
     for ($i = 0; $i -lt $words.Count; $i++) {
         # What is not an option is not repeated: it may be the code.
         if (-not ($words[$i] -is [string]) -or -not $words[$i].StartsWith('-')) { Fail 2 'only options are taken; see pair.ps1 -help' }
@@ -166,6 +169,8 @@ function Registered {
         }
         $key.Close()
     }
+    $found.Release = ''
+    if ($found.Version) { $found.Release = $found.Version + '-' + $found.Build }
     $found.Program = [IO.Path]::Combine($found.InstallFolder, 'illumio-ven-ctl.exe')
     $found
 }
@@ -377,7 +382,7 @@ function Installer([string]$arguments) {
 function Install([string]$file, [string]$wanted, [string]$codeFile, $o) {
     Say 'Installing Illumio Packages'
     $arguments = '/i "' + $file + '"'
-    $more = 'enforcement-mode', 'role', 'app', 'env', 'loc', 'proxy-server', 'ca-file' | Where-Object { $o[$_] }
+    $more = $agentOptions | Where-Object { $o[$_] }
     if (-not $more) {
         $arguments += ' MANAGEMENT_SERVER=' + $o['management-server'] + ' ACTIVATION_FILE="' + $codeFile + '"'
         if ($profileId) { $arguments += " PROFILE_ID=$profileId" }
@@ -389,11 +394,9 @@ function Install([string]$file, [string]$wanted, [string]$codeFile, $o) {
     }
     if ($ended -ne 0) { Say "Windows has to be restarted to finish (exit code $ended)" }
     $there = Registered
-    $has = 'none'
-    if ($there.Version) { $has = $there.Version + '-' + $there.Build }
     Say "EXPECTED_VERSION: $wanted"
-    Say "INSTALLED_VERSION: $has"
-    if ($has -ne $wanted) { Fail 13 "Windows Installer did not install the package: see $script:log." }
+    Say "INSTALLED_VERSION: $(if ($there.Release) { $there.Release } else { 'none' })"
+    if ($there.Release -ne $wanted) { Fail 13 "Windows Installer did not install the package: see $script:log." }
     Control $there.Program @('version')
     if ($script:ended -ne 0 -or $script:said[0] -ne $wanted -or (Test-Path -LiteralPath (Join-Path $env:ProgramData "vpkg\$product\failed"))) {
         Fail 15 "The package is installed and could not set up the machine: see $script:log."
@@ -462,7 +465,7 @@ function Activate($there, [string]$codeFile, $o) {
     if ((PairedWith $there) -ne $o['management-server']) {
         $words = @('activate', ('--management-server=' + $o['management-server']), ('--activation-code-file=' + $codeFile))
         if ($profileId) { $words += "--profile-id=$profileId" }
-        foreach ($name in 'enforcement-mode', 'role', 'app', 'env', 'loc', 'proxy-server', 'ca-file') {
+        foreach ($name in $agentOptions) {
             if ($o[$name]) { $words += "--$name=" + $o[$name] }
         }
         Control $there.Program $words
@@ -544,8 +547,7 @@ function Pair([object[]]$words) {
     # How far the machine is.
     $there = Registered
     $paired = ''
-    $has = ''
-    if ($there.Version) { $has = $there.Version + '-' + $there.Build }
+    $has = $there.Release
     $broken = $has -and -not (Test-Path -LiteralPath $there.Program)
     if ($admin -and $has) { $paired = PairedWith $there }
     if ($paired -eq $server -and -not $broken) { Say "The VEN is already paired with $server"; return }
