@@ -3,6 +3,7 @@
 package wine
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,8 +30,9 @@ const patience = 2 * time.Minute
 // A host is a Windows of a test's own: a Wine prefix.
 type host struct {
 	prefix string
-	dir    string // what build made
-	calls  int    // of msiexec
+	dir    string     // what build made
+	calls  int        // of msiexec
+	stayed chan error // how that ended which start started; nil if nothing runs
 }
 
 // newHost makes a Windows 10.
@@ -39,7 +41,7 @@ func newHost(t *testing.T) *host {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("packages for x64 run on amd64 only")
 	}
-	testbed.Need(t, "wine", "wineserver", "ip")
+	testbed.Need(t, "wine", "wineserver", "setarch", "ip")
 	dir := testbed.Dir(t)
 	from, err := template(dir)
 	if err != nil {
@@ -154,8 +156,13 @@ func (h *host) run(argv ...string) (string, error) {
 	return string(b), errors.Join(err, rerr)
 }
 
+// command is a command for the host, without address space randomization (setarch -R):
+// Debian's wine64 is linked to an address, and with it the kernel puts the heap, once
+// in some thousand starts, where Windows has its shared data. The program then ends
+// without a word, and Windows Installer counts an action that it could not start as
+// done.
 func (h *host) command(ctx context.Context, argv ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd := exec.CommandContext(ctx, "setarch", append([]string{"-R"}, argv...)...)
 	for _, v := range os.Environ() {
 		if name, _, _ := strings.Cut(v, "="); name != "DISPLAY" && !strings.HasPrefix(name, "WINE") {
 			cmd.Env = append(cmd.Env, v)
@@ -167,29 +174,56 @@ func (h *host) command(ctx context.Context, argv ...string) *exec.Cmd {
 }
 
 // start has somebody work on the host until the test ends: some seconds after the
-// last program that is no service, Wine ends services too.
+// last program that is no service, Wine ends services too. It returns when he is at
+// work, for programs that start while Wine does get in each other's way.
 func (h *host) start(t *testing.T) {
 	t.Helper()
 	stay := h.command(context.Background(), "wine", h.program(), "stay")
-	if err := stay.Start(); err != nil {
+	out, in, err := os.Pipe()
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		h.stop(t)
-		_ = stay.Wait() // it was ended with the rest
-	})
+	defer out.Close()
+	stay.Stdout, stay.Stderr = in, in
+	err = stay.Start()
+	in.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.stayed = make(chan error, 1)
+	go func() { h.stayed <- stay.Wait() }()
+	t.Cleanup(func() { h.stop(t) })
+	if err := out.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if said = append(said, lines.Text()); lines.Text() == "true" {
+			return
+		}
+	}
+	t.Fatalf("the host does not start: %q", said)
 }
 
 // program is look. Z: is this machine's root.
 func (h *host) program() string { return "Z:" + filepath.Join(h.dir, "look.exe") }
 
-// stop ends everything that runs on the host.
+// stop ends everything that runs on the host, once.
 func (h *host) stop(t *testing.T) {
 	t.Helper()
+	if h.stayed == nil {
+		return
+	}
+	select {
+	case err := <-h.stayed:
+		t.Errorf("the host had ended before the test did: %v", err)
+	default:
+	}
 	_, _ = h.run("wineserver", "--kill") // an error where nothing runs
 	if out, err := h.run("wineserver", "--wait"); err != nil {
 		t.Errorf("wineserver --wait: %v\n%s", err, out)
 	}
+	h.stayed = nil
 }
 
 // look has the program look tell something about the host, into found.

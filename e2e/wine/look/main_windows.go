@@ -7,7 +7,7 @@
 //	look keys KEY             the names of the keys in it
 //	look configure NAME WHAT  makes a service something else, by start=NUMBER,
 //	                          command=LINE and account=NAME: nothing is found
-//	look stay                 nothing, until it is ended
+//	look stay                 true, and then nothing until it is ended
 package main
 
 import (
@@ -37,6 +37,7 @@ func main() {
 
 func run(args []string) error {
 	if slices.Equal(args, []string{"stay"}) {
+		fmt.Println(true)
 		for {
 			time.Sleep(time.Hour)
 		}
