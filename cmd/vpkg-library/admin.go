@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,32 +80,39 @@ func caCommand() *cobra.Command {
 	var fingerprint, renew bool
 	cmd := &cobra.Command{
 		Use:   "ca",
-		Short: "Print the certificate of the library's own authority",
-		Long: `Print the certificate of the authority that serve makes when it is given no other:
-what machines are to trust, PEM. It is what the server offers at /ca.crt.`,
+		Short: "Print the certificate of the authority that machines are to trust",
+		Long: `Print what the server offers at /ca.crt, PEM: the certificate of the authority that it
+made for itself, or of the one that it was given by --tls-ca.`,
 		Example: `  vpkg-library ca >library-ca.crt
   vpkg-library ca --fingerprint`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir := filepath.Join(cmd.Flags().Lookup("data").Value.String(), tlsFolder)
-			a, err := authority.Read(dir)
+			dir := cmd.Flags().Lookup("data").Value.String()
+			ca, err := authority.ReadCA(filepath.Join(dir, offeredFile))
+			if errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("library %s: there is no authority: serve makes one when it first starts, unless it has --plain-http or --tls-cert; for the latter, --tls-ca names it", dir)
+			}
 			if err != nil {
 				return err
 			}
-			if a == nil {
-				return fmt.Errorf("%s: there is no authority; serve makes one", dir)
-			}
 			if renew {
+				a, err := authority.Read(filepath.Join(dir, tlsFolder))
+				if err != nil {
+					return err
+				}
+				if a == nil {
+					return fmt.Errorf("library %s: its certificate is not its own to renew: serve was given it by --tls-cert", dir)
+				}
 				if err := a.Renew(); err != nil {
 					return err
 				}
 			}
 			out := cmd.OutOrStdout()
 			if !fingerprint {
-				_, err = out.Write(a.PEM())
+				_, err = out.Write(ca)
 				return err
 			}
-			writeFingerprints(out, a)
+			writeFingerprints(out, ca)
 			return nil
 		},
 	}

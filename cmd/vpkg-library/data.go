@@ -28,6 +28,7 @@ const (
 	packagesFolder = "packages"
 	secretFile     = "secret"
 	tlsFolder      = "tls"
+	offeredFile    = "ca.crt" // what serve offered when it last started
 	lockFile       = "lock"
 )
 

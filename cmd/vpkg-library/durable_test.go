@@ -169,19 +169,21 @@ func checkAfterKill(t *testing.T, dir string, machines int, imported []string) {
 	}
 	// What was left behind is removed by the start of a server, a day later.
 	before := time.Now().Add(-25 * time.Hour)
-	packages := filepath.Join(dir, packagesFolder)
-	es, err := os.ReadDir(packages)
-	if err != nil {
-		t.Fatal(err)
+	packages := func() []string { // none, if no import came that far
+		names, err := filepath.Glob(filepath.Join(dir, packagesFolder, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return names
 	}
-	for _, e := range es {
-		if err := os.Chtimes(filepath.Join(packages, e.Name()), before, before); err != nil {
+	for _, name := range packages() {
+		if err := os.Chtimes(name, before, before); err != nil {
 			t.Fatal(err)
 		}
 	}
 	serve(t, dir, "--plain-http").end()
-	if es, err = os.ReadDir(packages); err != nil || len(es) != len(offered) {
-		t.Errorf("the folder has %v (%v), want the %d packages that are offered", es, err, len(offered))
+	if got := packages(); len(got) != len(offered) {
+		t.Errorf("the folder has %q, want the %d packages that are offered", got, len(offered))
 	}
 }
 

@@ -4,9 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"io/fs"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,7 +60,7 @@ not kept: it is printed this once.`,
 					return err
 				}
 				if line.CA == "" {
-					fmt.Fprintln(cmd.ErrOrStderr(), "vpkg-library: the library has no authority of its own, which serve makes: the line is for machines that trust the server already; --trusted says that they do")
+					fmt.Fprintln(cmd.ErrOrStderr(), "vpkg-library: serve offers no authority, or has not run yet: the line is for machines that trust the server already; --trusted says that they do")
 				}
 			}
 			_, code, err := d.NewKey(cmd.Context(), id)
@@ -96,8 +95,7 @@ func (o *keyOptions) check() error {
 	default:
 		return fmt.Errorf("--one-liner %.40q is neither linux nor windows", o.oneLiner)
 	}
-	host, port, err := net.SplitHostPort(o.server)
-	if n, perr := strconv.ParseUint(port, 10, 16); err != nil || host == "" || perr != nil || n == 0 {
+	if !pairing.IsServer(o.server) {
 		return fmt.Errorf("--one-liner needs --server HOST:PORT, found %.80q", o.server)
 	}
 	if o.api < 1 || o.api > 9999 {
@@ -106,13 +104,16 @@ func (o *keyOptions) check() error {
 	return nil
 }
 
-// caSum is the SHA-256 of /ca.crt; empty if the server has not made an authority.
+// caSum is the SHA-256 of /ca.crt; empty if the server offers none.
 func (d *data) caSum() (string, error) {
-	a, err := authority.Read(filepath.Join(d.dir, tlsFolder))
-	if err != nil || a == nil {
+	ca, err := authority.ReadCA(filepath.Join(d.dir, offeredFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
 		return "", err
 	}
-	return a.SHA256(), nil
+	return authority.SHA256(ca), nil
 }
 
 // A listedKey is the form of key list --json: names are added, never changed.

@@ -212,7 +212,6 @@ type transport struct {
 	certs certificates         // nil means plain HTTP
 	own   *authority.Authority // nil means that certificates are the administrator's
 	ca    []byte               // what is offered at /ca.crt; nil means nothing
-	sum   string               // its SHA-256
 	hosts []string             // names first
 }
 
@@ -233,15 +232,14 @@ func (o *serveOptions) openTLS(ctx context.Context, d *data) (t transport, err e
 			if t.ca, err = authority.ReadCA(o.tlsCA); err != nil {
 				return t, err
 			}
-			t.sum = authority.SHA256(t.ca)
 		}
 	default:
 		if t.own, err = authority.Open(filepath.Join(d.dir, tlsFolder), t.hosts); err != nil {
 			return t, err
 		}
-		t.certs, t.ca, t.sum = t.own, t.own.PEM(), t.own.SHA256()
+		t.certs, t.ca = t.own, t.own.PEM()
 	}
-	return t, nil
+	return t, authority.Offer(filepath.Join(d.dir, offeredFile), t.ca)
 }
 
 // server puts together what answers.
@@ -255,7 +253,11 @@ func (o *serveOptions) server(d *data, t transport, log *slog.Logger) *http.Serv
 		Library: d.Library, Product: o.product, CA: t.ca, Log: log,
 		TrustedProxies: proxies, Heartbeat: o.heartbeat, Limits: server.Limits{Requests: rate},
 	}
-	s.Console = (&console.Console{Library: d.Library, Product: o.product, CA: t.sum, Log: log, Heartbeat: o.heartbeat}).Handler()
+	c := &console.Console{Library: d.Library, Product: o.product, Log: log, Heartbeat: o.heartbeat}
+	if t.ca != nil {
+		c.CA = authority.SHA256(t.ca)
+	}
+	s.Console = c.Handler()
 	h := s.HTTPServer()
 	if t.certs != nil {
 		h.TLSConfig = &tls.Config{GetCertificate: t.certs.GetCertificate, MinVersion: tls.VersionTLS12}

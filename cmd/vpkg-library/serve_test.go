@@ -107,7 +107,9 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 			t.Logf("the server's log:\n%s", p.log)
 		}
 	})
-	p.until("serving", func() bool { return strings.Contains(p.log.String(), "serving") })
+	p.until("serving", func() bool {
+		return strings.Contains(p.log.String(), "serving") && addressLine.MatchString(out.String())
+	})
 	p.said = out.String()
 	m := addressLine.FindStringSubmatch(p.said)
 	if m == nil {
@@ -425,6 +427,14 @@ func TestCertificateOfOthers(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "library", tlsFolder)); err == nil {
 		t.Error("it made an authority of its own")
 	}
+	if got := do(t, "ca", "--data", filepath.Join(dir, "library")); got+"\n" != string(a.PEM()) {
+		t.Errorf("vpkg-library ca prints another certificate than /ca.crt is:\n%s", got)
+	}
+	do(t, "profile", "create", "--data", filepath.Join(dir, "library"), "servers")
+	line := []string{"key", "create", "--data", filepath.Join(dir, "library"), "1", "--one-liner", "linux", "--server", p.address}
+	if got := do(t, line...); !strings.Contains(got, authority.SHA256(a.PEM())) {
+		t.Errorf("the line does not check the authority:\n%s", got)
+	}
 	served := func() []byte {
 		t.Helper()
 		pool := x509.NewCertPool()
@@ -459,6 +469,13 @@ func TestCertificateOfOthers(t *testing.T) {
 	hup("the certificate stays as it is")
 	if !bytes.Equal(served(), second) {
 		t.Error("the good certificate is not served any more")
+	}
+	p.end()
+
+	// A server that does not offer an authority any more has lines without it.
+	p = serve(t, filepath.Join(dir, "library"), "--plain-http")
+	if got := do(t, line...); strings.Contains(got, "ca.crt") {
+		t.Errorf("there is no authority to check:\n%s", got)
 	}
 	p.end()
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -30,10 +31,8 @@ func (o *serveOptions) welcome(cmd *cobra.Command, d *data, t transport, at net.
 		scheme = "http"
 	}
 	fmt.Fprintf(b, "Library    %s\nAddress    %s://%s/\n", dir, scheme, server)
-	if t.own != nil {
-		writeFingerprints(b, t.own)
-	} else if t.sum != "" {
-		fmt.Fprintf(b, "Authority  %s  sha256sum of /ca.crt\n", t.sum)
+	if t.ca != nil {
+		writeFingerprints(b, t.ca)
 	}
 	has, err := d.HasAdmin(cmd.Context())
 	if err != nil {
@@ -46,15 +45,17 @@ func (o *serveOptions) welcome(cmd *cobra.Command, d *data, t transport, at net.
 		}
 	}
 	if !has {
-		writeFirst(b, dir, server, scheme, password)
+		writeFirst(b, dir, server, password, t.ca != nil)
 	}
 	_, err = cmd.OutOrStdout().Write(b.Bytes())
 	return err
 }
 
-// writeFingerprints writes the two by which people know the authority.
-func writeFingerprints(w io.Writer, a *authority.Authority) {
-	sum := sha256.Sum256(a.Certificate().Raw)
+// writeFingerprints writes what people know an authority by, PEM: the SHA-256 of the
+// file, and of the first certificate that is in it.
+func writeFingerprints(w io.Writer, ca []byte) {
+	first, _ := pem.Decode(ca)
+	sum := sha256.Sum256(first.Bytes)
 	colons := new(strings.Builder)
 	for i, c := range sum {
 		if i > 0 {
@@ -62,10 +63,10 @@ func writeFingerprints(w io.Writer, a *authority.Authority) {
 		}
 		colons.WriteString(strings.ToUpper(hex.EncodeToString([]byte{c})))
 	}
-	fmt.Fprintf(w, "Authority  %s  sha256sum of /ca.crt\n           %s  SHA-256 fingerprint\n", a.SHA256(), colons)
+	fmt.Fprintf(w, "Authority  %s  sha256sum of /ca.crt\n           %s  SHA-256 fingerprint\n", authority.SHA256(ca), colons)
 }
 
-func writeFirst(w io.Writer, dir, server, scheme, password string) {
+func writeFirst(w io.Writer, dir, server, password string, offers bool) {
 	data := " --data " + quote(dir)
 	if password != "" {
 		fmt.Fprintf(w, "Password   %s  of the console; shown this once\n", password)
@@ -80,7 +81,7 @@ and a line that pairs a machine, from the console or by
   vpkg-library profile create%s default
   vpkg-library key create 1 --one-liner linux --server %s%s
 `, data, data, server, data)
-	if scheme == "https" {
+	if offers {
 		fmt.Fprintf(w, `The authority, for machines that are to trust this server:
   vpkg-library ca%s
 `, data)

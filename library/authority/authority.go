@@ -205,17 +205,11 @@ func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.ca.Certificate[0]})
 }
 
-// SHA256 is that of PEM, as 64 hexadecimal digits: what sha256sum prints.
-func (a *Authority) SHA256() string { return SHA256(a.PEM()) }
-
 // SHA256 gives that of b, as 64 hexadecimal digits.
 func SHA256(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }
-
-// Certificate is the authority's.
-func (a *Authority) Certificate() *x509.Certificate { return a.ca.Leaf }
 
 // Server is the certificate that is served now; nil after Read, if there is none.
 func (a *Authority) Server() *x509.Certificate {

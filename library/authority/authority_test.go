@@ -97,8 +97,8 @@ func TestOpenSSL(t *testing.T) {
 		}
 	}
 	sum, _, _ := strings.Cut(run(t, "openssl", "dgst", "-sha256", "-r", ca), " ")
-	if sum != a.SHA256() {
-		t.Errorf("SHA-256 is %s, openssl says %s", a.SHA256(), sum)
+	if sum != SHA256(a.PEM()) {
+		t.Errorf("SHA-256 is %s, openssl says %s", SHA256(a.PEM()), sum)
 	}
 	run(t, "openssl", "pkey", "-noout", "-check", "-in", filepath.Join(dir, "tls", CAFile))
 }
@@ -208,9 +208,9 @@ func TestLife(t *testing.T) {
 	}
 	// Near its own end the authority's certificates end with it, and are not made
 	// for every client anew.
-	c.add(a.Certificate().NotAfter.Sub(c.now()) - 24*time.Hour)
-	if was = served(); !was.NotAfter.Equal(a.Certificate().NotAfter) || !served().Equal(was) {
-		t.Errorf("the last certificate ends %v, the authority %v", was.NotAfter, a.Certificate().NotAfter)
+	c.add(a.ca.Leaf.NotAfter.Sub(c.now()) - 24*time.Hour)
+	if was = served(); !was.NotAfter.Equal(a.ca.Leaf.NotAfter) || !served().Equal(was) {
+		t.Errorf("the last certificate ends %v, the authority %v", was.NotAfter, a.ca.Leaf.NotAfter)
 	}
 	c.add(48 * time.Hour)
 	if _, err := a.GetCertificate(nil); err == nil {
@@ -312,7 +312,7 @@ func TestAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			sums[i] = a.SHA256()
+			sums[i] = SHA256(a.PEM())
 		})
 	}
 	wg.Wait()

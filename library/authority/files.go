@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -104,6 +105,18 @@ func ReadCA(name string) ([]byte, error) {
 	return all, nil
 }
 
+// Offer keeps in a file what a server offers to machines that are to trust it, for
+// ReadCA; without a ca there will be no file.
+func Offer(name string, ca []byte) error {
+	if ca != nil {
+		return replace(name, ca)
+	}
+	if err := os.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // writeTemp writes b to a new file beside name, for its owner alone, and syncs it.
 func writeTemp(name string, b []byte) (_ string, err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), ".authority-*") // 0600
@@ -115,6 +128,18 @@ func writeTemp(name string, b []byte) (_ string, err error) {
 		return "", errors.Join(err, os.Remove(f.Name()))
 	}
 	return f.Name(), nil
+}
+
+// replace writes b to a file, for its owner alone, in place of one that may be there.
+func replace(name string, b []byte) error {
+	tmp, err := writeTemp(name, b)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, name); err != nil {
+		return errors.Join(err, os.Remove(tmp))
+	}
+	return syncDir(filepath.Dir(name))
 }
 
 // syncDir makes names in a folder outlast a power cut. On Windows a folder cannot be

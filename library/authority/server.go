@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -130,15 +129,7 @@ func (a *Authority) issue() error {
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(a.dir, ServerFile)
-	tmp, err := writeTemp(name, b)
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, name); err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	if err := syncDir(a.dir); err != nil {
+	if err := replace(filepath.Join(a.dir, ServerFile), b); err != nil {
 		return err
 	}
 	c, err := tls.X509KeyPair(b, b)

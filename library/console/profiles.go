@@ -238,6 +238,9 @@ func (h *handler) makeKey(v *visit) error {
 	if err != nil {
 		return err
 	}
+	if s := server(v.r); !pairing.IsServer(s) {
+		return statusError{http.StatusBadRequest, fmt.Sprintf("Machines cannot call this server %q, as your browser does.", s)}
+	}
 	k, code, err := v.lib.NewKey(v.r.Context(), p.ID)
 	if err != nil {
 		return err

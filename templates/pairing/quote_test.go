@@ -72,6 +72,25 @@ func FuzzQuote(f *testing.F) {
 	})
 }
 
+// noServers are none, to the programs and to pair.sh.
+var noServers = []string{
+	"https://pce:8443", "pce", "pce:0", "pce:65536", "pce:08443", "p ce:1", "h_ü:1", "-pce:1", "p..ce:1", "$(id):1", "::1:1", "[x]:1", "[1]:1", "pce:1\n",
+	strings.Repeat("p", 254) + ":1",
+}
+
+func TestIsServer(t *testing.T) {
+	for _, s := range append(noServers, "", ":1") {
+		if IsServer(s) {
+			t.Errorf("%q is taken for a server", s)
+		}
+	}
+	for _, s := range []string{"my-p_ce.x.test:65535", "p:1", "192.0.2.1:8443", "[::1]:8443", "[::ffff:192.0.2.1]:443", strings.Repeat("p", 253) + ":1"} {
+		if !IsServer(s) {
+			t.Errorf("%q is not taken for a server", s)
+		}
+	}
+}
+
 const wantLine = `rm -fr /opt/illumio_ven_data/tmp && umask 026 && mkdir -p /opt/illumio_ven_data/tmp && ` +
 	`curl --tlsv1 "https://example.com:8443/api/v18/software/ven/image?pair_script=pair.sh&profile_id=2" -o /opt/illumio_ven_data/tmp/pair.sh && ` +
 	`chmod +x /opt/illumio_ven_data/tmp/pair.sh && /opt/illumio_ven_data/tmp/pair.sh --management-server example.com:8443 --activation-code 1a2b`

@@ -19,11 +19,12 @@ func TestOptions(t *testing.T) {
 	h.Write(t, "/root/two words", "a b\n")
 	h.Write(t, "/root/empty", "")
 	server := "--management-server " + boxServer
-	for _, tt := range []struct {
+	type test struct {
 		options string // as a shell reads them
 		status  int
 		says    string
-	}{
+	}
+	tests := []test{
 		{"--help", 0, "Usage: pair.sh --management-server"},
 		{"", 2, "which server? give --management-server HOST:PORT"},
 		{server, 2, "there is no activation code: give"},
@@ -50,19 +51,14 @@ func TestOptions(t *testing.T) {
 		{server + " --proxy-server http://p:3128 --dry-run", 2, "want HOST:PORT"},
 		{server + " --version '1;id' --dry-run", 2, "want a release such as 25.2.20-10"},
 		{"--management-server https://pce:8443 --dry-run", 2, "want HOST:PORT, without https://"},
-		{"--management-server pce --dry-run", 2, "want HOST:PORT"},
-		{"--management-server pce:0 --dry-run", 2, "want HOST:PORT"},
-		{"--management-server pce:65536 --dry-run", 2, "want HOST:PORT"},
-		{"--management-server pce:08443 --dry-run", 2, "want HOST:PORT"},
-		{"--management-server 'p ce:1' --dry-run", 2, "want HOST:PORT"},
-		{"--management-server -pce:1 --dry-run", 2, "want HOST:PORT"},
-		{"--management-server '$(id):1' --dry-run", 2, "want HOST:PORT"},
-		{"--management-server ::1:1 --dry-run", 2, "want HOST:PORT"},
-		{"--management-server '[x]:1' --dry-run", 2, "want HOST:PORT"},
 		{"--management_server=my-p_ce.x.test:65535 --dry-run", 9, "my-p_ce.x.test:65535 cannot be reached"},
 		{"--management-server '[::1]:8443' --dry-run", 9, "[::1]:8443 cannot be reached"},
 		{server + " --ca-file pce/ca.pem --dry-run --enforcement_mode full --role \"a 'b' \\\"c\\\" \\$d\"", 0, "Nothing was changed"},
-	} {
+	}
+	for _, s := range noServers {
+		tests = append(tests, test{"--dry-run --management-server '" + s + "'", 2, "want HOST:PORT"})
+	}
+	for _, tt := range tests {
 		for _, shell := range shells {
 			r := h.Run(t, "/bin/sh", "-c", strings.Join(shell, " ")+" /pce/pair.sh "+tt.options)
 			if said := r.Stdout + r.Stderr; r.Code != tt.status || !strings.Contains(said, tt.says) || strings.Contains(said, "s3cret") {
