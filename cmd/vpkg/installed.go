@@ -65,7 +65,7 @@ func (o *verifyOptions) runInstalled(ctx context.Context, w io.Writer, names []s
 		}
 	}
 	if len(names) == 0 {
-		if names, err = host.Names(); err != nil {
+		if names, err = host.Names(ctx); err != nil {
 			return err
 		}
 		if len(names) == 0 {

@@ -170,12 +170,14 @@ func (c *check) find(ctx context.Context) error {
 		return nil
 	case !errors.Is(err, ErrNotInstalled) && !errors.Is(err, ErrNoRecord):
 		return err
+	case errors.Is(err, ErrNotInstalled) && !known.Record.IsZero(): // it is vpkg's
+		c.add(ruleRecord, stateFile(name), "", "", "the package database has the package, and by its installed state it is not installed: nothing says where its record is")
 	case c.absent, known.Format == "" && c.o.Package == nil:
 		return err
 	case c.o.Package == nil:
 		return ErrNoRecord
 	}
-	c.product = &product{name: name} // another maker's
+	c.product = &product{name: name} // another maker's, or without a state
 	return nil
 }
 

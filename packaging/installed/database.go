@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vpkg/vpkg/hooks"
 	"github.com/vpkg/vpkg/packaging"
 )
+
+// recordProvide is what a package provides in the version that is its record's digest.
+const recordProvide = "vpkg-layout(sha256)"
 
 // Known is what the database of a package manager says about a package.
 type Known struct {
@@ -28,12 +32,26 @@ func (h *Host) Lookup(ctx context.Context, name string) (Known, error) {
 	if err := checkName(name); err != nil {
 		return Known{}, fmt.Errorf("%w: %w", ErrNotInstalled, err)
 	}
-	var asked bool
-	var problem error
+	found, asked, problem := h.ask(ctx, name)
+	switch {
+	case ctx.Err() != nil:
+		return Known{}, ctx.Err()
+	case len(found) > 0:
+		return found[0], nil
+	case asked && problem == nil:
+		return Known{}, ErrNotInstalled
+	}
+	return Known{problem: problem}, nil
+}
+
+// ask asks the databases of dpkg and rpm: about the package of that name, where the
+// first that has it counts, or with an empty name about all that have the digest of a
+// record. asked says that one of them answered, problem why others did not.
+func (h *Host) ask(ctx context.Context, name string) (found []Known, asked bool, problem error) {
 	for _, d := range []struct {
 		folders []string // the first that has one of the files is the database
 		files   []string
-		query   func(ctx context.Context, folder, name string) (Known, error)
+		query   func(ctx context.Context, folder, name string) ([]Known, error)
 	}{
 		{[]string{"/var/lib/dpkg"}, []string{"status"}, h.dpkg},
 		{[]string{"/usr/lib/sysimage/rpm", "/var/lib/rpm"}, []string{"rpmdb.sqlite", "Packages.db", "Packages"}, h.rpm},
@@ -42,22 +60,23 @@ func (h *Host) Lookup(ctx context.Context, name string) (Known, error) {
 		if !ok {
 			continue
 		}
-		k, err := d.query(ctx, folder, name)
-		switch {
-		case err == nil:
-			return k, nil
-		case ctx.Err() != nil:
-			return Known{}, ctx.Err()
-		case errors.Is(err, ErrNotInstalled):
-			asked = true
-		default:
+		all, err := d.query(ctx, folder, name)
+		if name == "" {
+			all = slices.DeleteFunc(all, func(k Known) bool { return k.Record.IsZero() })
+		} else if len(all) > 1 {
+			all, err = nil, fmt.Errorf("%s is installed more than once", name)
+		}
+		if err != nil {
 			problem = errors.Join(problem, err)
+			continue
+		}
+		asked = true
+		found = append(found, all...)
+		if name != "" && len(found) > 0 {
+			break
 		}
 	}
-	if asked && problem == nil {
-		return Known{}, ErrNotInstalled
-	}
-	return Known{problem: problem}, nil
+	return found, asked, problem
 }
 
 // database finds the first of the folders that has one of the files in it.
@@ -76,62 +95,77 @@ func (h *Host) database(ctx context.Context, folders, files []string) (string, b
 	return "", false
 }
 
-// dpkg asks dpkg's database.
-func (h *Host) dpkg(ctx context.Context, folder, name string) (Known, error) {
+// dpkg asks dpkg's database about a package, or with an empty name about all.
+func (h *Host) dpkg(ctx context.Context, folder, name string) ([]Known, error) {
 	argv := []string{"dpkg-query"}
 	if h.Root != "" {
 		argv = append(argv, "--admindir="+filepath.Join(h.Root, filepath.FromSlash(folder)))
 	}
-	const format = `${db:Status-Status}\t${Version}\t${Architecture}\t${Vpkg-Layout-Sha256}\n`
-	out, err := h.run(ctx, append(argv, "-W", "-f", format, name)...)
-	f := strings.Split(strings.TrimSuffix(out, "\n"), "\t")
+	const format = `${Package}\t${db:Status-Status}\t${Version}\t${Architecture}\t${Vpkg-Layout-Sha256}\n`
+	argv = append(argv, "-W", "-f", format)
+	if name != "" {
+		argv = append(argv, name)
+	}
+	out, err := h.run(ctx, argv...)
 	switch {
 	case out == "" && err != nil && strings.Contains(err.Error(), "no packages found"):
-		return Known{}, ErrNotInstalled
+		return nil, nil
 	case err != nil:
-		return Known{}, err
-	case len(f) != 4 || strings.Contains(out, "\n") && strings.Count(out, "\n") > 1:
-		return Known{}, fmt.Errorf("dpkg-query says %q about %s", out, name)
-	case f[0] == "not-installed", f[0] == "config-files":
-		return Known{}, ErrNotInstalled
+		return nil, err
 	}
-	k := Known{Format: "deb", Name: name, EVR: f[1], Arch: f[2]}
-	k.Record, _ = packaging.ParseDigest(f[3]) // one that is none is none
-	return k, nil
+	var all []Known
+	for line := range strings.Lines(out) {
+		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		switch {
+		case len(f) != 5:
+			return nil, fmt.Errorf("dpkg-query says %q", line)
+		case f[1] == "not-installed", f[1] == "config-files":
+			continue
+		}
+		k := Known{Format: "deb", Name: f[0], EVR: f[2], Arch: f[3]}
+		k.Record, _ = packaging.ParseDigest(f[4]) // one that is none is none
+		all = append(all, k)
+	}
+	return all, nil
 }
 
-// rpm asks rpm's database.
-func (h *Host) rpm(ctx context.Context, folder, name string) (Known, error) {
+// rpm asks rpm's database about a package, or with an empty name about all that have
+// the digest of a record.
+func (h *Host) rpm(ctx context.Context, folder, name string) ([]Known, error) {
 	argv := []string{"rpm"}
 	if h.Root != "" {
 		at, err := filepath.Abs(filepath.Join(h.Root, filepath.FromSlash(folder)))
 		if err != nil {
-			return Known{}, err
+			return nil, err
 		}
 		argv = append(argv, "--dbpath", at)
 	}
 	const format = `%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t%{ARCH}\n[\t%{PROVIDENAME}\t%{PROVIDEVERSION}\n]`
-	out, err := h.run(ctx, append(argv, "-q", "--qf", format, name)...)
-	switch {
-	case err != nil && strings.Contains(out, "is not installed"):
-		return Known{}, ErrNotInstalled
-	case err != nil:
-		return Known{}, err
+	argv = append(argv, "-q", "--qf", format)
+	if name != "" {
+		argv = append(argv, name)
+	} else {
+		argv = append(argv, "--whatprovides", recordProvide)
 	}
-	k := Known{}
+	out, err := h.run(ctx, argv...)
+	switch {
+	case err != nil && (strings.Contains(out, "is not installed") || strings.Contains(out, "no package provides")):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	var all []Known
 	for line := range strings.Lines(out) {
 		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		switch {
-		case len(f) == 3 && f[0] != "" && k.Format != "":
-			return Known{}, fmt.Errorf("%s is installed in several versions", name)
 		case len(f) == 3 && f[0] != "":
-			k = Known{Format: "rpm", Name: f[0], EVR: f[1], Arch: f[2]}
-		case len(f) == 3 && f[1] == "vpkg-layout(sha256)":
-			k.Record, _ = packaging.ParseDigest(f[2])
+			all = append(all, Known{Format: "rpm", Name: f[0], EVR: f[1], Arch: f[2]})
+		case len(f) == 3 && f[1] == recordProvide && len(all) > 0:
+			all[len(all)-1].Record, _ = packaging.ParseDigest(f[2])
 		}
 	}
-	if k.Name != name { // rpm takes "NAME-VERSION" as well
-		return Known{}, ErrNotInstalled
+	if name != "" { // rpm takes "NAME-VERSION" as well
+		all = slices.DeleteFunc(all, func(k Known) bool { return k.Name != name })
 	}
-	return k, nil
+	return all, nil
 }

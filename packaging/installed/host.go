@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/vpkg/vpkg/hooks"
@@ -45,8 +46,8 @@ var (
 // stateFolder has a folder for each product that was made by vpkg.
 const stateFolder = "/var/lib/vpkg"
 
-// stateFile is below stateFolder/NAME.
-const stateFile = "installed.json"
+// stateFile is the installed state of a product.
+func stateFile(name string) string { return path.Join(stateFolder, name, "installed.json") }
 
 // The most that is read of them, in bytes.
 const (
@@ -81,15 +82,13 @@ func (h *Host) run(ctx context.Context, argv ...string) (string, error) {
 	return out.String(), err
 }
 
-// Names lists the products that have a record, in order.
-func (h *Host) Names() ([]string, error) {
+// Names lists the products in order: those that have an installed state, and those of
+// whose record a package database has the digest. With an error some may be left out.
+func (h *Host) Names(ctx context.Context) ([]string, error) {
 	s := h.scan(hooks.Config{})
 	all, err := s.Names(stateFolder)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
+		err = nil
 	}
 	var names []string
 	for _, n := range all {
@@ -101,7 +100,15 @@ func (h *Host) Names() ([]string, error) {
 			names = append(names, n)
 		}
 	}
-	return names, nil
+	known, _, problem := h.ask(ctx, "")
+	if problem != nil {
+		err = errors.Join(err, fmt.Errorf("the package database could not be asked for its products: %w", problem))
+	}
+	for _, k := range known {
+		names = append(names, k.Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), err
 }
 
 // A product is one that is installed.
@@ -139,7 +146,7 @@ func readState(s *packaging.Scan, name string) (hooks.Installed, error) {
 	if err := checkName(name); err != nil {
 		return hooks.Installed{}, fmt.Errorf("%w: %w", ErrNotInstalled, err)
 	}
-	b, err := s.ReadFile(path.Join(stateFolder, name, stateFile), maxState)
+	b, err := s.ReadFile(stateFile(name), maxState)
 	if errors.Is(err, fs.ErrNotExist) {
 		return hooks.Installed{}, ErrNotInstalled
 	}
@@ -148,10 +155,10 @@ func readState(s *packaging.Scan, name string) (hooks.Installed, error) {
 	}
 	var in hooks.Installed
 	if err := tinyjson.Unmarshal(b, &in); err != nil {
-		return hooks.Installed{}, fmt.Errorf("%s: %w", path.Join(stateFolder, name, stateFile), err)
+		return hooks.Installed{}, fmt.Errorf("%s: %w", stateFile(name), err)
 	}
 	if in.Format > 1 {
-		return hooks.Installed{}, fmt.Errorf("%s: format %d: %w", path.Join(stateFolder, name, stateFile), in.Format, hooks.ErrUnknown)
+		return hooks.Installed{}, fmt.Errorf("%s: format %d: %w", stateFile(name), in.Format, hooks.ErrUnknown)
 	}
 	return in, nil
 }

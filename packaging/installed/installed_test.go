@@ -354,7 +354,7 @@ func TestNotInstalled(t *testing.T) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	if names, err := host.Names(); err != nil || !slices.Equal(names, []string{"agent"}) {
+	if names, err := host.Names(t.Context()); err != nil || !slices.Equal(names, []string{"agent"}) {
 		t.Errorf("names %q, %v", names, err)
 	}
 	h.state.Version = ""
@@ -362,10 +362,10 @@ func TestNotInstalled(t *testing.T) {
 	if _, err := host.Verify(t.Context(), "agent", installed.Options{}); !errors.Is(err, installed.ErrNotInstalled) {
 		t.Errorf("removed: %v", err)
 	}
-	if names, err := host.Names(); err != nil || len(names) > 0 {
+	if names, err := host.Names(t.Context()); err != nil || len(names) > 0 {
 		t.Errorf("names of what was removed: %q, %v", names, err)
 	}
-	if names, err := (&installed.Host{Root: t.TempDir()}).Names(); err != nil || len(names) > 0 {
+	if names, err := (&installed.Host{Root: t.TempDir()}).Names(t.Context()); err != nil || len(names) > 0 {
 		t.Errorf("names on an empty host: %q, %v", names, err)
 	}
 }

@@ -290,6 +290,9 @@ func TestLookup(t *testing.T) {
 				t.Errorf("%s: %+v, %v", name, got, err)
 			}
 		}
+		if names, err := host.Names(t.Context()); err != nil || !slices.Equal(names, []string{"subject"}) {
+			t.Errorf("names %q, %v; want the one whose digest the database has", names, err)
+		}
 	}
 	t.Run("rpm", func(t *testing.T) {
 		needRoot(t, "rpm")

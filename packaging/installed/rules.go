@@ -95,7 +95,8 @@ var rules = []verify.Rule{
 		What: "The record of what was installed is not the package's.",
 		Do:   "Do not trust the other findings: verify with --package and the package file, then install the package once more.",
 		Explain: "The record, etc/layout.json in the program's folder, says what the package laid down. Its own SHA-256 stands in the package, and rpm's and dpkg's databases keep it. " +
-			"A record that is missing, damaged, open to everybody or another one than the database knows proves nothing about the files.",
+			"A record that is missing, damaged, open to everybody or another one than the database knows proves nothing about the files. " +
+			"Where it is stands in the installed state, /var/lib/vpkg/NAME/installed.json: without that there is nothing to compare with.",
 	},
 	state("unit-disabled", "A unit that is to start at boot does not.", "Enable it with systemctl enable."),
 	state("unit-stopped", "A unit that is to run does not.", "Look at its log; start the product."),

@@ -31,7 +31,7 @@ func (h *host) digest() string {
 }
 
 func TestTrust(t *testing.T) {
-	recordAt := "record " + program + "/etc/layout.json"
+	recordAt, stateAt := "record "+program+"/etc/layout.json", "record /var/lib/vpkg/agent/installed.json"
 	tests := []struct {
 		name   string
 		change func(h *host)
@@ -40,9 +40,9 @@ func TestTrust(t *testing.T) {
 		trust  installed.Trust
 		want   []string
 	}{
-		{"good", nil, "installed\t1.4.0-7.debian12\tamd64\tDIGEST\n", nil, installed.ByDatabase, nil},
-		{"no digest", nil, "installed\t1.4.0-7.debian12\tamd64\t\n", nil, installed.ByRecord, nil},
-		{"strange digest", nil, "installed\t1.4.0-7.debian12\tamd64\tXY\n", nil, installed.ByRecord, nil},
+		{"good", nil, "agent\tinstalled\t1.4.0-7.debian12\tamd64\tDIGEST\n", nil, installed.ByDatabase, nil},
+		{"no digest", nil, "agent\tinstalled\t1.4.0-7.debian12\tamd64\t\n", nil, installed.ByRecord, nil},
+		{"strange digest", nil, "agent\tinstalled\t1.4.0-7.debian12\tamd64\tXY\n", nil, installed.ByRecord, nil},
 		{"cannot be asked", nil, "", errors.New("no memory"), installed.ByRecord, nil},
 		{"record replaced", func(h *host) {
 			h.write("/opt/agent/bin/agent", "another")
@@ -50,9 +50,19 @@ func TestTrust(t *testing.T) {
 				Path: "/opt/agent/bin/agent", Mode: 0o755, Size: 7, SHA256: sha256.Sum256([]byte("another")),
 			}
 			h.record()
-		}, "installed\t1.4.0-7.debian12\tamd64\tDIGEST\n", nil, installed.ByRecord, []string{recordAt}},
+		}, "agent\tinstalled\t1.4.0-7.debian12\tamd64\tDIGEST\n", nil, installed.ByRecord, []string{recordAt}},
+		{
+			"state missing", func(h *host) { h.do(os.Remove(h.at("/var/lib/vpkg/agent/installed.json"))) },
+			"agent\tinstalled\t1.4.0-7.debian12\tamd64\tDIGEST\n", nil, installed.ByRecord,
+			[]string{stateAt},
+		},
+		{
+			"state empty", func(h *host) { h.write("/var/lib/vpkg/agent/installed.json", "{}") },
+			"agent\tinstalled\t1.4.0-7.debian12\tamd64\tDIGEST\n", nil, installed.ByRecord,
+			[]string{stateAt},
+		},
 		{"database does not know it", nil, "", errors.New("dpkg-query: no packages found matching agent"), installed.ByRecord, []string{recordAt}},
-		{"database knows that it was removed", nil, "config-files\t1.4.0-7\tamd64\t\n", nil, installed.ByRecord, []string{recordAt}},
+		{"database knows that it was removed", nil, "agent\tconfig-files\t1.4.0-7\tamd64\t\n", nil, installed.ByRecord, []string{recordAt}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -72,6 +82,28 @@ func TestTrust(t *testing.T) {
 				t.Errorf("the note is %q", r.Note)
 			}
 		})
+	}
+}
+
+// TestNames: the products of a database are listed whatever the state folder has.
+func TestNames(t *testing.T) {
+	h := newHost(t)
+	h.write("/var/lib/dpkg/status", "")
+	digest := strings.Repeat("5a", 32)
+	for _, tt := range []struct {
+		name, answer string
+		err          error
+		want         []string
+	}{
+		{"none", "", nil, []string{"agent"}},
+		{"all states", "agent\tinstalled\t1\tamd64\t" + digest + "\nbroken\thalf-configured\t1\tamd64\t" + digest + "\ntool\tinstalled\t1\tall\t\n" +
+			"gone\tconfig-files\t1\tall\t" + digest + "\n", nil, []string{"agent", "broken"}},
+		{"cannot be asked", "", errors.New("no memory"), []string{"agent"}},
+	} {
+		host := &installed.Host{Root: h.dir, Run: func(context.Context, ...string) (string, error) { return tt.answer, tt.err }}
+		if got, err := host.Names(t.Context()); !slices.Equal(got, tt.want) || !errors.Is(err, tt.err) {
+			t.Errorf("%s: names %q, %v; want %q, %v", tt.name, got, err, tt.want, tt.err)
+		}
 	}
 }
 
@@ -98,7 +130,7 @@ func TestAgainstPackage(t *testing.T) {
 	h.wants(o, "content /opt/agent/bin/agent", "record "+program+"/etc/layout.json")
 	h.do(os.Remove(h.at(program + "/etc/layout.json")))
 	h.wants(o, "content /opt/agent/bin/agent", "record "+program+"/etc/layout.json")
-	if _, err := h.database("installed\t1.4.1-1\tamd64\t\n", nil).Verify(t.Context(), "agent", o); err == nil || !strings.Contains(err.Error(), "1.4.1-1 is installed") {
+	if _, err := h.database("agent\tinstalled\t1.4.1-1\tamd64\t\n", nil).Verify(t.Context(), "agent", o); err == nil || !strings.Contains(err.Error(), "1.4.1-1 is installed") {
 		t.Errorf("another version: %v", err)
 	}
 }
@@ -137,7 +169,7 @@ func TestForeign(t *testing.T) {
 	if _, err := host.Verify(t.Context(), "tool", o); !errors.Is(err, installed.ErrNotInstalled) {
 		t.Errorf("not in the database: %v", err)
 	}
-	host.Run = func(context.Context, ...string) (string, error) { return "installed\t1\tamd64\t\n", nil }
+	host.Run = func(context.Context, ...string) (string, error) { return "tool\tinstalled\t1\tamd64\t\n", nil }
 	if _, err := host.Verify(t.Context(), "tool", installed.Options{}); !errors.Is(err, installed.ErrNoRecord) {
 		t.Errorf("without a record: %v", err)
 	}
