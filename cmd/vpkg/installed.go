@@ -64,24 +64,31 @@ func (o *verifyOptions) runInstalled(ctx context.Context, w io.Writer, names []s
 			names = []string{options.Package.Name}
 		}
 	}
+	var trouble []error
 	if len(names) == 0 {
-		if names, err = host.Names(ctx); err != nil {
-			return err
-		}
-		if len(names) == 0 {
+		names, err = host.Names(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			trouble = append(trouble, err)
+		case len(names) == 0:
 			return errors.New("no package that vpkg made is installed; another maker's is checked with --package FILE")
 		}
 	}
 	results := []*installed.Result{}
 	for _, name := range names {
 		r, err := host.Verify(ctx, name, options)
-		if errors.Is(err, installed.ErrNoRecord) {
-			err = fmt.Errorf("%w: --package FILE names the package that it was installed from", err)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, installed.ErrNoRecord):
+			trouble = append(trouble, fmt.Errorf("%s: %w: --package FILE names the package that it was installed from", name, err))
+		case err != nil:
+			trouble = append(trouble, fmt.Errorf("%s: %w", name, err))
+		default:
+			results = append(results, r)
 		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		results = append(results, r)
 	}
 	if o.json {
 		err = writeJSON(w, results)
@@ -91,7 +98,7 @@ func (o *verifyOptions) runInstalled(ctx context.Context, w io.Writer, names []s
 	if err != nil {
 		return err
 	}
-	return o.verdict(results)
+	return o.verdict(results, trouble)
 }
 
 // readExpected reads the package file.
@@ -167,7 +174,8 @@ func (o *installedOptions) state(ctx context.Context, c hooks.Config) ([]install
 func (o *verifyOptions) printInstalled(w io.Writer, results []*installed.Result) error {
 	out := printable{w}
 	for _, r := range results {
-		head := fmt.Sprintf("%s %s: %s, compared with %s", r.Name, r.Version, entries(r.Checked), trustText(r))
+		name := strings.TrimSuffix(r.Name+" "+r.Version, " ") // a damaged state has no version
+		head := fmt.Sprintf("%s: %s, compared with %s", name, entries(r.Checked), trustText(r))
 		if len(r.Findings) == 0 && len(r.Unchecked) == 0 {
 			if o.verbose || term.IsTerminal(int(os.Stderr.Fd())) {
 				fmt.Fprintln(printable{os.Stderr}, oneLine(head+": as it is to be"))
@@ -210,9 +218,9 @@ func trustText(r *installed.Result) string {
 	return text
 }
 
-// verdict is the error about what was found, if it is one.
-func (o *verifyOptions) verdict(results []*installed.Result) error {
-	var errs []error
+// verdict is the error about what was found, if it is one, after those about what
+// could not be done.
+func (o *verifyOptions) verdict(results []*installed.Result, errs []error) error {
 	unchecked, permission := 0, false
 	for _, r := range results {
 		unchecked += len(r.Unchecked)
@@ -238,7 +246,7 @@ func (o *verifyOptions) verdict(results []*installed.Result) error {
 	if len(errs) > 1 { // one line
 		var texts []string
 		for _, err := range errs {
-			texts = append(texts, err.Error())
+			texts = append(texts, oneLine(err.Error()))
 		}
 		return errors.New(strings.Join(texts, "; "))
 	}

@@ -161,23 +161,29 @@ func (c *check) find(ctx context.Context) error {
 	switch {
 	case err == nil:
 		c.product = p
-		if c.o.Package == nil { // else it is compared with the others
+		if c.o.Package == nil || p.program() == "" { // else it is compared with the others
 			c.found = found
 		}
 		if c.absent {
-			c.add(ruleRecord, p.program()+hooks.RecordFile, "", "", "the package database has no package of that name")
+			at := stateFile(name)
+			if p.program() != "" {
+				at = p.program() + hooks.RecordFile
+			}
+			c.add(ruleRecord, at, "", "", "the package database has no package of that name")
 		}
 		return nil
-	case !errors.Is(err, ErrNotInstalled) && !errors.Is(err, ErrNoRecord):
+	case !errors.Is(err, ErrNotInstalled):
 		return err
-	case errors.Is(err, ErrNotInstalled) && !known.Record.IsZero(): // it is vpkg's
-		c.add(ruleRecord, stateFile(name), "", "", "the package database has the package, and by its installed state it is not installed: nothing says where its record is")
+	case !known.Record.IsZero(): // it is vpkg's
+		c.product = &product{name: name}
+		c.found = []finding{c.product.lost("the package database has the package, and the installed state does not")}
+		return nil
 	case c.absent, known.Format == "" && c.o.Package == nil:
 		return err
 	case c.o.Package == nil:
 		return ErrNoRecord
 	}
-	c.product = &product{name: name} // another maker's, or without a state
+	c.product = &product{name: name} // another maker's
 	return nil
 }
 

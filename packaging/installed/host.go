@@ -121,8 +121,14 @@ type product struct {
 	problem error            // why there is no config
 }
 
-// program is the program's folder; empty for another maker's package.
+// program is the program's folder; empty where no state says it, as of another maker's
+// package.
 func (p *product) program() string { return p.state.Program }
+
+// lost is the finding that nothing says where the record is.
+func (p *product) lost(why string) finding {
+	return finding{rule: ruleRecord, where: stateFile(p.name), text: why + ": nothing says what is to be there"}
+}
 
 // checkName refuses what cannot be a package's name: it becomes a path, and an
 // argument of a program.
@@ -155,27 +161,31 @@ func readState(s *packaging.Scan, name string) (hooks.Installed, error) {
 	}
 	var in hooks.Installed
 	if err := tinyjson.Unmarshal(b, &in); err != nil {
-		return hooks.Installed{}, fmt.Errorf("%s: %w", stateFile(name), err)
+		return hooks.Installed{}, err
 	}
 	if in.Format > 1 {
-		return hooks.Installed{}, fmt.Errorf("%s: format %d: %w", stateFile(name), in.Format, hooks.ErrUnknown)
+		return hooks.Installed{}, fmt.Errorf("format %d: %w", in.Format, hooks.ErrUnknown)
 	}
 	return in, nil
 }
 
 // find reads what a host has of a product of that name. What is damaged is not an
-// error: a record that cannot be read is a finding.
+// error: a state or a record that cannot be read is a finding.
 func (h *Host) find(ctx context.Context, name string) (*product, []finding, error) {
 	in, err := readState(h.scan(hooks.Config{}), name)
-	if err != nil {
-		return nil, nil, err
-	}
 	p := &product{name: name, state: in}
 	switch {
+	case errors.Is(err, ErrNotInstalled):
+		return nil, nil, err
+	case errors.Is(err, fs.ErrPermission):
+		return nil, nil, fmt.Errorf("the installed state cannot be read: %w", err)
+	case err != nil:
+		return p, []finding{p.lost("the installed state is damaged: " + err.Error())}, nil
 	case in.Version == "":
 		return nil, nil, fmt.Errorf("%w: it was removed", ErrNotInstalled)
 	case !isClean(in.Program):
-		return nil, nil, fmt.Errorf("%w: its installed state does not say where it is", ErrNoRecord)
+		p.state.Program = ""
+		return p, []finding{p.lost("the installed state does not say where the program is")}, nil
 	}
 	s := h.scan(hooks.Config{Name: name, Program: in.Program})
 	if b, err := s.ReadFile(in.Program+hooks.ConfigFile, maxState); err != nil {

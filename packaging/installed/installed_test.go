@@ -255,6 +255,13 @@ func TestTampered(t *testing.T) {
 			h.do(os.Rename(h.at("/opt/agent/etc/layout.json"), h.at("/layout.json")))
 			h.do(os.Symlink("/layout.json", h.at("/opt/agent/etc/layout.json")))
 		}, []string{"record /opt/agent/etc/layout.json"}},
+		{"state damaged", func(h *host) { h.write("/var/lib/vpkg/agent/installed.json", "garbage") }, []string{"record /var/lib/vpkg/agent/installed.json"}},
+		{"state of a later version", func(h *host) { h.state.Format = 2; h.record() }, []string{"record /var/lib/vpkg/agent/installed.json"}},
+		{"state without a program", func(h *host) { h.state.Program = "opt/agent"; h.record() }, []string{"record /var/lib/vpkg/agent/installed.json"}},
+		{"state of another type", func(h *host) {
+			h.do(os.Remove(h.at("/var/lib/vpkg/agent/installed.json")))
+			h.do(os.Mkdir(h.at("/var/lib/vpkg/agent/installed.json"), 0o755))
+		}, []string{"record /var/lib/vpkg/agent/installed.json"}},
 		{"configuration of the hook", func(h *host) { h.write("/opt/agent/etc/hook.json", "{}") }, []string{
 			"content /opt/agent/etc/hook.json",
 			"unchecked /opt/agent/etc/hook.json what the hook made is not known: hook configuration: format 0, want 1 hook configuration: name \"\": want letters, digits and . + - _, a letter or digit first hook configuration: version \"\": want [EPOCH:]VERSION[-RELEASE] hook configuration: program folder \"\": want a clean absolute path of letters, digits and . _ + -",

@@ -61,6 +61,7 @@ func TestTrust(t *testing.T) {
 			"agent\tinstalled\t1.4.0-7.debian12\tamd64\tDIGEST\n", nil, installed.ByRecord,
 			[]string{stateAt},
 		},
+		{"state damaged", func(h *host) { h.write("/var/lib/vpkg/agent/installed.json", "garbage") }, "agent\tinstalled\t1.4.0-7.debian12\tamd64\tDIGEST\n", nil, installed.ByRecord, []string{stateAt}},
 		{"database does not know it", nil, "", errors.New("dpkg-query: no packages found matching agent"), installed.ByRecord, []string{recordAt}},
 		{"database knows that it was removed", nil, "agent\tconfig-files\t1.4.0-7\tamd64\t\n", nil, installed.ByRecord, []string{recordAt}},
 	}
