@@ -576,9 +576,9 @@ func plain(err error) error {
 	return err
 }
 
-// ReadFile reads a regular file as Read would find it. One of more than limit bytes
-// is an error.
-func (s *Scan) ReadFile(name string, limit int64) ([]byte, error) {
+// Open opens a regular file as Read would find it. One of more than limit bytes is an
+// error.
+func (s *Scan) Open(name string, limit int64) (*os.File, error) {
 	r, err := s.open()
 	if err != nil {
 		return nil, err
@@ -586,14 +586,14 @@ func (s *Scan) ReadFile(name string, limit int64) ([]byte, error) {
 	defer r.close()
 	w := worker{reading: r}
 	defer w.leave()
-	b, err := w.readFile(name, limit)
+	f, err := w.open(name, limit)
 	if err != nil {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: plain(err)}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: plain(err)}
 	}
-	return b, nil
+	return f, nil
 }
 
-func (w *worker) readFile(name string, limit int64) ([]byte, error) {
+func (w *worker) open(name string, limit int64) (*os.File, error) {
 	fi, err := w.lstat(name)
 	switch {
 	case err != nil:
@@ -607,11 +607,25 @@ func (w *worker) readFile(name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	if now, err := f.Stat(); err != nil || !os.SameFile(now, fi) {
+		f.Close() // nothing was read from it
 		return nil, errChanges
 	}
-	return io.ReadAll(io.LimitReader(f, limit))
+	return f, nil
+}
+
+// ReadFile reads what Open opens.
+func (s *Scan) ReadFile(name string, limit int64) ([]byte, error) {
+	f, err := s.Open(name, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit))
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: plain(err)}
+	}
+	return b, nil
 }
 
 // Names gives the names of what is in a folder, links to it followed as Read would,

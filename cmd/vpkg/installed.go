@@ -246,7 +246,7 @@ func (o *verifyOptions) verdict(results []*installed.Result, errs []error) error
 	if len(errs) > 1 { // one line
 		var texts []string
 		for _, err := range errs {
-			texts = append(texts, oneLine(err.Error()))
+			texts = append(texts, err.Error())
 		}
 		return errors.New(strings.Join(texts, "; "))
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -15,6 +17,9 @@ import (
 
 // recordProvide is what a package provides in the version that is its record's digest.
 const recordProvide = "vpkg-layout(sha256)"
+
+// rpmFiles are those of rpm's databases, of each kind one.
+var rpmFiles = []string{"rpmdb.sqlite", "Packages.db", "Packages"}
 
 // Known is what the database of a package manager says about a package.
 type Known struct {
@@ -54,7 +59,7 @@ func (h *Host) ask(ctx context.Context, name string) (found []Known, asked bool,
 		query   func(ctx context.Context, folder, name string) ([]Known, error)
 	}{
 		{[]string{"/var/lib/dpkg"}, []string{"status"}, h.dpkg},
-		{[]string{"/usr/lib/sysimage/rpm", "/var/lib/rpm"}, []string{"rpmdb.sqlite", "Packages.db", "Packages"}, h.rpm},
+		{[]string{"/usr/lib/sysimage/rpm", "/var/lib/rpm"}, rpmFiles, h.rpm},
 	} {
 		folder, ok := h.database(ctx, d.folders, d.files)
 		if !ok {
@@ -132,24 +137,22 @@ func (h *Host) dpkg(ctx context.Context, folder, name string) ([]Known, error) {
 // rpm asks rpm's database about a package, or with an empty name about all that have
 // the digest of a record.
 func (h *Host) rpm(ctx context.Context, folder, name string) ([]Known, error) {
-	argv := []string{"rpm"}
-	if h.Root != "" {
-		at, err := filepath.Abs(filepath.Join(h.Root, filepath.FromSlash(folder)))
-		if err != nil {
-			return nil, err
-		}
-		argv = append(argv, "--dbpath", at)
-	}
 	const format = `%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t%{ARCH}\n[\t%{PROVIDENAME}\t%{PROVIDEVERSION}\n]`
-	argv = append(argv, "-q", "--qf", format)
+	args := []string{"-q", "--qf", format}
 	if name != "" {
-		argv = append(argv, name)
+		args = append(args, name)
 	} else {
-		argv = append(argv, "--whatprovides", recordProvide)
+		args = append(args, "--whatprovides", recordProvide)
 	}
-	out, err := h.run(ctx, argv...)
-	switch {
-	case err != nil && (strings.Contains(out, "is not installed") || strings.Contains(out, "no package provides")):
+	var out string
+	var err error
+	if h.Root == "" {
+		out, err = h.run(ctx, append([]string{"rpm"}, args...)...)
+	} else {
+		out, err = h.runCopy(ctx, folder, args)
+	}
+	switch none := strings.Contains(out, "is not installed") || strings.Contains(out, "no package provides"); {
+	case err != nil && none && !strings.Contains(err.Error(), "error: "): // it says so of a database that it cannot open, too
 		return nil, nil
 	case err != nil:
 		return nil, err
@@ -168,4 +171,87 @@ func (h *Host) rpm(ctx context.Context, folder, name string) ([]Known, error) {
 		all = slices.DeleteFunc(all, func(k Known) bool { return k.Name != name })
 	}
 	return all, nil
+}
+
+// runCopy runs rpm on a copy of its database: it writes beside one that it reads, and
+// cannot open one that it cannot write beside.
+func (h *Host) runCopy(ctx context.Context, folder string, args []string) (string, error) {
+	dir, err := os.MkdirTemp("", "vpkg-rpmdb-*")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	if err := h.copyFiles(ctx, folder, dir); err != nil {
+		return "", fmt.Errorf("copying rpm's database: %w", err)
+	}
+	kinds := present(dir, rpmFiles)
+	out, err := h.run(ctx, append([]string{"rpm", "--dbpath", dir}, args...)...)
+	if !slices.Equal(present(dir, rpmFiles), kinds) { // it made an empty one of its own kind
+		return "", fmt.Errorf("this system's rpm knows no databases such as %s", strings.Join(kinds, ", "))
+	}
+	return out, err
+}
+
+// present gives those of the names that are in a folder of this system.
+func present(dir string, names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool {
+		_, err := os.Lstat(filepath.Join(dir, n))
+		return err != nil
+	})
+}
+
+// maxDatabase is the most that is copied of a database, in bytes: those of large hosts
+// have some hundred millions.
+const maxDatabase = 4 << 30
+
+// copyFiles copies the files of one of the host's folders, but not those in folders
+// below, to a folder of this system.
+func (h *Host) copyFiles(ctx context.Context, folder, to string) error {
+	s := h.scan(hooks.Config{})
+	names, err := s.Names(folder)
+	if err != nil {
+		return err
+	}
+	want := make(packaging.Layout, 0, len(names))
+	for _, n := range names {
+		want = append(want, packaging.Entry{Path: path.Join(folder, n)})
+	}
+	want.Sort()
+	got, errs, err := s.Read(ctx, want)
+	if err != nil {
+		return err
+	}
+	if len(errs) > 0 {
+		return errs[0]
+	}
+	left := int64(maxDatabase)
+	for _, e := range got {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if e.Mode.IsDir() {
+			continue
+		}
+		n, err := copyFile(s, e.Path, filepath.Join(to, path.Base(e.Path)), left)
+		if err != nil {
+			return err
+		}
+		left -= n
+	}
+	return nil
+}
+
+// copyFile copies a file of the host that has no more than limit bytes.
+func copyFile(s *packaging.Scan, name, to string, limit int64) (n int64, err error) {
+	from, err := s.Open(name, limit)
+	if err != nil {
+		return 0, err
+	}
+	defer from.Close()
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	n, err = io.Copy(f, io.LimitReader(from, limit))
+	return n, errors.Join(err, f.Close())
 }

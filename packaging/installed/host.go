@@ -74,7 +74,7 @@ func (h *Host) run(ctx context.Context, argv ...string) (string, error) {
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	if _, ok := errors.AsType[*exec.ExitError](err); ok && errs.Len() > 0 {
-		err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(errs.Bytes()))
+		err = fmt.Errorf("%w: %s", err, strings.ReplaceAll(strings.TrimSpace(errs.String()), "\n", "; "))
 	}
 	if err != nil {
 		err = fmt.Errorf("running %s: %w", argv[0], err)

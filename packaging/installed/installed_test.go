@@ -268,7 +268,7 @@ func TestTampered(t *testing.T) {
 		}},
 		{"everything gone", func(h *host) { h.do(os.RemoveAll(h.at("/opt/agent"))) }, []string{
 			"record /opt/agent/etc/layout.json",
-			"unchecked /opt/agent/etc/hook.json what the hook made is not known: read /opt/agent/etc/hook.json: no such file or directory",
+			"unchecked /opt/agent/etc/hook.json what the hook made is not known: open /opt/agent/etc/hook.json: no such file or directory",
 		}},
 		{"configuration, as it may", func(h *host) { h.write("/etc/agent.conf", "other settings") }, nil},
 		{"log, as it may", func(h *host) { h.do(os.Remove(h.at("/opt/agent/log/first.log"))); h.write("/opt/agent/log/next", "") }, nil},

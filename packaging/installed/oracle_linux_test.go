@@ -299,7 +299,20 @@ func TestLookup(t *testing.T) {
 		p := subject()
 		p.Epoch = 3
 		p.Relations = []packaging.Relation{{Kind: packaging.Provides, Text: "vpkg-layout(sha256) = " + digest}}
-		check(t, below(t, installRPM, rpm.Format{}, p), installed.Known{Format: "rpm", Name: "subject", EVR: "3:1.0-1", Arch: "noarch"})
+		h := below(t, installRPM, rpm.Format{}, p)
+		for _, name := range []string{"rpmdb.sqlite-shm", "rpmdb.sqlite-wal"} { // rpm writes them when it reads
+			if err := os.Remove(h.at("/var/lib/rpm/" + name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
+			}
+		}
+		before, err := os.ReadDir(h.at("/var/lib/rpm"))
+		h.do(err)
+		check(t, h, installed.Known{Format: "rpm", Name: "subject", EVR: "3:1.0-1", Arch: "noarch"})
+		after, err := os.ReadDir(h.at("/var/lib/rpm"))
+		h.do(err)
+		if fmt.Sprint(after) != fmt.Sprint(before) {
+			t.Errorf("the folder of the database has %v, before that %v", after, before)
+		}
 	})
 	t.Run("dpkg", func(t *testing.T) {
 		needRoot(t, "dpkg")

@@ -4,7 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -105,6 +108,60 @@ func TestNames(t *testing.T) {
 		if got, err := host.Names(t.Context()); !slices.Equal(got, tt.want) || !errors.Is(err, tt.err) {
 			t.Errorf("%s: names %q, %v; want %q, %v", tt.name, got, err, tt.want, tt.err)
 		}
+	}
+}
+
+// TestRPMDatabase: rpm is asked about a copy of the database, which is gone afterwards;
+// and what it says of one that it cannot open is not taken for an answer.
+func TestRPMDatabase(t *testing.T) {
+	h := newHost(t)
+	h.write("/var/lib/rpm/Packages.db", "database")
+	h.write("/var/lib/rpm/backup/Packages.db", "another")
+	failed := errors.New("running rpm: exit status 1")
+	closed := fmt.Errorf("%w: error: cannot open Packages database in /x", failed)
+	warned := fmt.Errorf("%w: warning: Found bdb_ro Packages database while attempting sqlite backend: using bdb_ro backend", failed)
+	for _, tt := range []struct {
+		name, answer string
+		err          error
+		makes        string // a file in the folder
+		note         string
+		want         []string
+	}{
+		{"good", "agent\t1.4.0-7.el9\tx86_64\n\tvpkg-layout(sha256)\t" + h.digest() + "\n", nil, "Index.db", "", nil},
+		{"not installed", "package agent is not installed\n", failed, "", "", []string{"record " + program + "/etc/layout.json"}},
+		{"not installed, with a warning", "package agent is not installed\n", warned, "", "", []string{"record " + program + "/etc/layout.json"}},
+		{"cannot be opened", "package agent is not installed\n", closed, "", "the package database could not be asked: " + closed.Error(), nil},
+		{
+			"of a kind that rpm does not know", "package agent is not installed\n", failed, "rpmdb.sqlite",
+			"the package database could not be asked: this system's rpm knows no databases such as Packages.db", nil,
+		},
+	} {
+		var dir string
+		host := &installed.Host{Root: h.dir, Run: func(_ context.Context, argv ...string) (string, error) {
+			dir = argv[2]
+			if b, err := os.ReadFile(filepath.Join(dir, "Packages.db")); argv[1] != "--dbpath" || string(b) != "database" {
+				t.Errorf("%s: it runs %q: %q, %v", tt.name, argv, b, err)
+			}
+			if tt.makes != "" {
+				h.do(os.WriteFile(filepath.Join(dir, tt.makes), nil, 0o600))
+			}
+			return tt.answer, tt.err
+		}}
+		r, err := host.Verify(t.Context(), "agent", installed.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := found(r); r.Note != tt.note || !slices.Equal(got, tt.want) {
+			t.Errorf("%s: found %q with %q, want %q with %q", tt.name, got, r.Note, tt.want, tt.note)
+		}
+		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: the copy is still there: %v", tt.name, err)
+		}
+	}
+	h.do(os.Remove(h.at("/var/lib/rpm/Packages.db")))
+	h.do(os.Symlink("/etc/shadow", h.at("/var/lib/rpm/Packages.db")))
+	if r := h.wants(installed.Options{}); !strings.Contains(r.Note, "copying rpm's database: open /var/lib/rpm/Packages.db: it is no regular file") {
+		t.Errorf("the note about a link is %q", r.Note)
 	}
 }
 
