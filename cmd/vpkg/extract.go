@@ -27,7 +27,7 @@ Whatever a package has, nothing lands outside of the folder: symbolic links are 
 as they are, but never followed. Files have the modes and times of the package, setuid
 and setgid bits only with --preserve, owners only with --owners. Devices and pipes are
 not made, which is told. What is there already is an error without --force. Where
-anything fails, all that was extracted is removed.`,
+anything fails, all that was extracted is removed, and what it replaced is back.`,
 		Example: `  vpkg extract agent-1.4.0-7.el9.x86_64.rpm --out tree
   vpkg extract agent_1.4.0-7_amd64.deb --out tree /etc /opt/agent/bin/agent`,
 		Args: usageArgs(cobra.MinimumNArgs(1)),

@@ -6,6 +6,7 @@
 package extract
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,8 @@ type Options struct {
 	// Paths are those of the entries to extract, each with all that is below it.
 	// None means everything.
 	Paths []string
-	// Force replaces files and links that are there already. Folders stay.
+	// Force replaces files and links that are there already: until all is extracted they
+	// have names that begin with .vpkg-. Folders stay.
 	Force bool
 	// Preserve keeps setuid and setgid bits.
 	Preserve bool
@@ -48,7 +50,8 @@ type Result struct {
 type Each func(f func(e *packaging.Entry, body io.Reader) error) error
 
 // To extracts into the folder dir, which it makes. Folders that were there before
-// keep their modes. Where it fails, everything that it made is removed.
+// keep their modes. Where it fails, everything that it made is removed, and what it
+// replaced is back.
 func To(dir string, each Each, o Options) (_ Result, err error) {
 	paths, err := clean(o.Paths)
 	if err != nil {
@@ -73,7 +76,7 @@ func To(dir string, each Each, o Options) (_ Result, err error) {
 		err = x.finish()
 	}
 	if err == nil {
-		return x.result, nil
+		return x.result, x.discard()
 	}
 	left := x.undo()
 	if left == nil && isNew {
@@ -82,9 +85,6 @@ func To(dir string, each Each, o Options) (_ Result, err error) {
 	}
 	if left != nil {
 		return Result{}, fmt.Errorf("%w; what was extracted before is still in %s: %w", err, dir, left)
-	}
-	if x.replaced > 0 {
-		return Result{}, fmt.Errorf("%w; %d files of %s that were to be replaced are gone", err, x.replaced, dir)
 	}
 	return Result{}, err
 }
@@ -121,6 +121,7 @@ type extractor struct {
 
 	kinds   map[string]kind   // of what is known to be there, by its name below the root
 	made    []string          // names of what was made, in that order
+	aside   []renamed         // what was there before
 	folded  map[string]string // names by their lower case
 	pending []pending         // folders whose attributes are set at the end
 
@@ -130,7 +131,6 @@ type extractor struct {
 	parentName string // "." for root itself
 
 	accounts *accounts
-	replaced int
 	result   Result
 	buf      []byte
 }
@@ -140,6 +140,9 @@ type pending struct {
 	name  string
 	entry packaging.Entry
 }
+
+// renamed is what had a name until it was wanted for an entry.
+type renamed struct{ from, to string }
 
 // wanted reports whether an entry is one of Options.Paths or below one.
 func (x *extractor) wanted(p string) bool {
@@ -308,10 +311,11 @@ func (x *extractor) free(name string) error {
 	case !x.o.Force:
 		return fs.ErrExist
 	}
-	if err := x.parent.Remove(path.Base(name)); err != nil {
+	to := ".vpkg-" + rand.Text() // which no package can foresee
+	if err := x.parent.Rename(path.Base(name), to); err != nil {
 		return err
 	}
-	x.replaced++
+	x.aside = append(x.aside, renamed{name, path.Join(path.Dir(name), to)})
 	return nil
 }
 
@@ -438,7 +442,18 @@ func (x *extractor) finish() error {
 	return nil
 }
 
-// undo removes what was made, and gives the first error.
+// discard removes what was replaced.
+func (x *extractor) discard() error {
+	for _, r := range x.aside {
+		if err := x.root.Remove(r.to); err != nil {
+			return fmt.Errorf("all is extracted, but what was at %q before is not removed: %w", "/"+r.from, err)
+		}
+	}
+	return nil
+}
+
+// undo removes what was made, gives what was replaced its name back, and gives the
+// first error.
 func (x *extractor) undo() error {
 	first := x.open(".") // so that no folder that goes is open
 	for _, name := range slices.Backward(x.made) {
@@ -446,6 +461,11 @@ func (x *extractor) undo() error {
 			x.root.Chmod(name, 0o700) //nolint:errcheck // it may have its final mode; Remove tells what matters
 		}
 		if err := x.root.Remove(name); err != nil && first == nil && !errors.Is(err, fs.ErrNotExist) {
+			first = err
+		}
+	}
+	for _, r := range x.aside {
+		if err := x.root.Rename(r.to, r.from); err != nil && first == nil {
 			first = err
 		}
 	}

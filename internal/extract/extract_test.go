@@ -258,12 +258,40 @@ func TestForce(t *testing.T) {
 	if got := tree(t, top); got != want {
 		t.Errorf("extracted\n%swant\n%s", got, want)
 	}
-	_, err := To(dir, each(fileAt("/link", "newer"), fileAt("/../x", "")), Options{Force: true})
-	if err == nil || !strings.Contains(err.Error(), "1 files") {
-		t.Errorf("error is %v, want that a file is gone", err)
+}
+
+// TestForceFails leaves what was to be replaced as it was.
+func TestForceFails(t *testing.T) {
+	onUnix(t)
+	top := t.TempDir()
+	dir, victim := filepath.Join(top, "out"), filepath.Join(top, "victim")
+	for _, err := range []error{
+		os.MkdirAll(filepath.Join(dir, "sub"), 0o700),
+		os.WriteFile(victim, []byte("old"), 0o600),
+		os.WriteFile(filepath.Join(dir, "sub", "file"), []byte("old"), 0o640),
+		os.Symlink(victim, filepath.Join(dir, "link")),
+		os.Link(victim, filepath.Join(dir, "hard")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	if _, err := os.Lstat(filepath.Join(dir, "link")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the link is still there: %v", err)
+	before := tree(t, top)
+	_, err := To(dir, each(
+		fileAt("/link", "new"), hardLink("/hard", "/link"), linkTo("/sub/file", "x"), folderOf("/new", 0o500), fileAt("/new/file", ""), fileAt("/../x", ""),
+	), Options{Force: true})
+	if err == nil || !strings.Contains(err.Error(), "it is not absolute") {
+		t.Errorf("error is %v, want the package's", err)
+	}
+	if after := tree(t, top); after != before {
+		t.Errorf("before\n%safter\n%s", before, after)
+	}
+	v, err := os.Stat(victim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, err := os.Stat(filepath.Join(dir, "hard")); err != nil || !os.SameFile(v, h) {
+		t.Errorf("the hard link is another file: %v", err)
 	}
 }
 
