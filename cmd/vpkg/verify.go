@@ -44,8 +44,9 @@ docs/verify.md lists, of an MSI also the rules of Windows Installer that can be
 checked without Windows. Each finding names its rule, which --explain explains.
 
 Signatures of an RPM, of a DEB and of a DEB in a file PKG.asc beside it are checked
-with --keys; without it they are only named. A package is unsigned, or its signature
-is good, bad, expired, weak (of SHA-1), by an unknown key, or unsupported.
+with --keys, those of an MSI with --roots; without these they are only named. A
+package is unsigned, or its signature is good, bad, expired, weak (of SHA-1), by an
+unknown key, unsupported, or not checked.
 
 With --manifest the package is also compared with what the manifest makes for its
 system. A policy takes rules away, gives them another severity and lists exceptions:

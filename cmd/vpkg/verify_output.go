@@ -22,6 +22,9 @@ func (v *verification) headline() string {
 	if v.Format == "msi" && v.Signer != "" {
 		text += ", by " + v.Signer
 	}
+	if v.Reason != "" {
+		text += ": " + v.Reason
+	}
 	return text
 }
 

@@ -23,8 +23,9 @@ type verification struct {
 	Package   string `json:"package"`
 	Format    string `json:"format"`
 	Digests   string `json:"digests"`             // "good", "bad", or "none" where the package carries none
-	Signature string `json:"signature,omitempty"` // a sign.Status, or "not checked" without keys
-	Signer    string `json:"signer,omitempty"`
+	Signature string `json:"signature,omitempty"` // a sign.Status, or "not checked" without keys or roots
+	Signer    string `json:"signer,omitempty"`    // of a good signature
+	Reason    string `json:"reason,omitempty"`    // why that of an MSI is neither good nor bad
 	// Signatures has each OpenPGP signature.
 	Signatures []openPGPSignature `json:"signatures,omitempty"`
 	Findings   []verify.Finding   `json:"findings"`
@@ -204,18 +205,25 @@ func (v *verifier) authenticode(ctx context.Context, x *verification, f *package
 	if err != nil {
 		return nil //nolint:nilerr // a finding says already that it is damaged
 	}
-	switch s, err := c.Signature(ctx, v.roots); {
-	case errors.Is(err, sign.ErrUnsigned):
-		x.Signature = string(sign.Unsigned)
-		x.unsigned = v.roots != nil
-		x.find("unsigned", "it has no signature")
-	case ctx.Err() != nil:
+	s, err := c.Signature(ctx, v.roots)
+	if ctx.Err() != nil {
 		return ctx.Err()
-	case err != nil:
-		x.Signature = string(sign.Bad)
+	}
+	status := sign.StatusOf(err)
+	x.Signature = string(status)
+	x.unsigned = v.roots != nil && status != sign.Good
+	switch {
+	case status == sign.Unsigned:
+		x.find("unsigned", "it has no signature")
+	case status == sign.Bad:
 		x.find("signature", err.Error())
+	case status != sign.Good:
+		x.Reason = err.Error()
+	case v.roots == nil:
+		x.Signature = notChecked
+		x.Reason = fmt.Sprintf("unchanged since it was signed by %q, for whom no --roots vouch", s.Signer.Subject)
 	default:
-		x.Signature, x.Signer = string(sign.Good), s.Signer.Subject.String()
+		x.Signer = s.Signer.Subject.String()
 	}
 	return nil
 }

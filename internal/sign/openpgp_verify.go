@@ -27,7 +27,7 @@ const (
 	Bad         Status = "bad"         // of something else, or made by a key that must not
 	Expired     Status = "expired"     // right, but its time or that of its key is over
 	Weak        Status = "weak"        // right, but with a digest or a key that can be forged
-	UnknownKey  Status = "unknown key" // cannot be checked: there is no such key
+	UnknownKey  Status = "unknown key" // there is no such key to check it with, or nobody vouches for it
 	Unsupported Status = "unsupported" // of a kind that cannot be checked
 )
 

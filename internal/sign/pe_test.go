@@ -247,21 +247,26 @@ func TestVerifyPETrust(t *testing.T) {
 	leafOnly := p.authenticode(p.rsa)
 	leafOnly.Chain = leafOnly.Chain[:1]
 	for _, test := range []struct {
-		name  string
-		a     *Authenticode
-		roots *x509.CertPool
-		want  string // of the error; empty means good
+		name   string
+		a      *Authenticode
+		roots  *x509.CertPool
+		want   string // of the error; empty means good
+		status Status
 	}{
-		{"good", p.authenticode(p.rsa), p.roots(), ""},
-		{"no roots asked for", p.authenticode(p.rsa), nil, ""},
-		{"another root", p.authenticode(p.rsa), x509.NewCertPool(), "unknown authority"},
-		{"certificate between is missing", leafOnly, p.roots(), "unknown authority"},
-		{"expired", p.authenticode(p.expired), p.roots(), "expired"},
+		{"good", p.authenticode(p.rsa), p.roots(), "", Good},
+		{"no roots asked for", p.authenticode(p.rsa), nil, "", Good},
+		{"another root", p.authenticode(p.rsa), x509.NewCertPool(), "unknown authority", UnknownKey},
+		{"certificate between is missing", leafOnly, p.roots(), "unknown authority", UnknownKey},
+		{"expired", p.authenticode(p.expired), p.roots(), "expired", Expired},
+		{"expired, of another root", p.authenticode(p.expired), x509.NewCertPool(), "unknown authority", UnknownKey},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := verifyBytes(signPE(t, test.a, newProgram(t)), test.roots)
 			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want %q", err, test.want)
+			}
+			if got := StatusOf(err); got != test.status {
+				t.Errorf("status %q, want %q", got, test.status)
 			}
 		})
 	}

@@ -41,10 +41,33 @@ type Signature struct {
 	TimestampSigner *x509.Certificate
 }
 
+// StatusOf is what an error of [VerifyPE] or [VerifyMSI] says of a signature. Without
+// one it is good, if there were roots.
+func StatusOf(err error) Status {
+	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
+	switch {
+	case err == nil:
+		return Good
+	case errors.Is(err, ErrUnsigned):
+		return Unsigned
+	case unknown:
+		return UnknownKey
+	case isExpired(err):
+		return Expired
+	}
+	return Bad
+}
+
+func isExpired(err error) bool {
+	invalid, ok := errors.AsType[x509.CertificateInvalidError](err)
+	return ok && invalid.Reason == x509.Expired
+}
+
 // VerifyPE checks the signature of a program of size bytes: that nothing has been
 // changed since it was made, and with roots that one of them vouches for its
 // signer, at the time of the time stamp or, without one, now, and for the holder of
-// the time stamp. Revocation is not checked. With nil roots anybody may have signed.
+// the time stamp. Revocation is not checked. With nil roots anybody may have signed,
+// at any time, and the signature says no more than that nothing has been changed.
 //
 // It returns [ErrUnsigned] for a program without a signature, [pe.ErrNotPE] for
 // another file and other errors for signatures that are not good: [ErrChanged] if
@@ -196,9 +219,14 @@ func trust(m *message, roots *x509.CertPool, at time.Time, use x509.ExtKeyUsage)
 	for _, c := range m.certs {
 		others.AddCert(c)
 	}
-	_, err := m.signer.Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: others, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{use},
-	})
+	o := x509.VerifyOptions{Roots: roots, Intermediates: others, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{use}}
+	_, err := m.signer.Verify(o)
+	if isExpired(err) { // which is looked at first, and says nothing of one whom nobody vouched for
+		o.CurrentTime = m.signer.NotAfter
+		if _, before := m.signer.Verify(o); before != nil {
+			err = before
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("signed by %q: %w", m.signer.Subject, err)
 	}

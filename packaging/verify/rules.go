@@ -15,7 +15,7 @@ A DEB carries no digest of itself: who changes one can change md5sums with it. O
 		"signature", Error,
 		"A signature does not fit the package.",
 		"Fetch the package again, and the signature with it; do not install what stays so.",
-		`The package was changed after it was signed, or the signature is damaged. Signatures are checked with --keys (RPM, DEB) and --roots (MSI). Without them a signature is "not checked", which is neither good nor bad.`,
+		`The package was changed after it was signed, or the signature is damaged. Signatures are checked with --keys (RPM, DEB) and --roots (MSI). Without them a signature is "not checked", which is neither good nor bad. That an MSI was changed after it was signed is found without --roots too; anybody can have signed it then.`,
 	}, nil},
 	{Rule{
 		"unsigned", Info,
