@@ -35,6 +35,7 @@ type buildOptions struct {
 	os, arch    []string
 	payload     string
 	version     string
+	date        time.Time // in place of SOURCE_DATE_EPOCH, unless it is zero
 	out         string
 	jobs        int
 	noCache     bool
@@ -195,8 +196,8 @@ func (o *buildOptions) targets(src *source) ([]manifest.Target, error) {
 
 // source reads the manifest.
 func (o *buildOptions) source(cache string, signer *sign.Authenticode) (*source, error) {
-	var date time.Time
-	if s := os.Getenv("SOURCE_DATE_EPOCH"); s != "" {
+	date := o.date
+	if s := os.Getenv("SOURCE_DATE_EPOCH"); s != "" && date.IsZero() {
 		var err error
 		if date, err = manifest.ParseEpoch(s); err != nil {
 			return nil, err

@@ -94,7 +94,8 @@ func (m *meant) compare(ctx context.Context, format string, p *packaging.Package
 	if err != nil {
 		return nil, err
 	}
-	o := buildOptions{manifest: m.manifest, payload: m.payload}
+	// A DEB has its date in its changelog, too.
+	o := buildOptions{manifest: m.manifest, payload: m.payload, date: p.Date}
 	var found []verify.Finding
 	if m.single != nil {
 		v := p.Version + "-" + strings.TrimSuffix(p.Release, "."+t.ReleaseLabel)

@@ -31,7 +31,7 @@ This finding stands in the first line that is printed of a package, and in the J
 		"Build the package again from this manifest, or correct the manifest.",
 		`With --manifest the manifest is resolved for the system and the architecture of the package, as vpkg build does it, and both layouts are compared: paths, types, modes, owners, groups, sizes, digests, link targets, configuration, capabilities.
 
-The system is found by the package's release, 10.el8 for el8; --os names it where there is none. The version is the package's, as if vpkg build --version had been given it. Programs of a signed MSI are compared by their presence alone, for they carry signatures.`,
+The system is found by the package's release, 10.el8 for el8; --os names it where there is none. The version and the date are the package's, as if vpkg build had been given them with --version and SOURCE_DATE_EPOCH. Programs of a signed MSI are compared by their presence alone, for they carry signatures.`,
 	}, nil},
 	{Rule{
 		"manifest", Error,
