@@ -96,7 +96,9 @@ type tarMember struct {
 
 // find picks out the control and the data member. Names with an underscore at
 // the start may stand anywhere, and everything may stand after the data, such as
-// signatures: dpkg does not look at it.
+// signatures: dpkg does not look at it. But others look for members by their names,
+// debsig-verify among them, so that a second one of a kind would be another package
+// to them.
 func find(members []ar.Member) (controlMember, dataMember tarMember, err error) {
 	if len(members) == 0 || members[0].Name != "debian-binary" {
 		return tarMember{}, tarMember{}, &FormatError{8, errors.New("the first member is not debian-binary")}
@@ -107,7 +109,8 @@ func find(members []ar.Member) (controlMember, dataMember tarMember, err error) 
 	}
 	rest := slices.DeleteFunc(slices.Clone(members[1:]), func(m ar.Member) bool { return strings.HasPrefix(m.Name, "_") })
 	found := make([]tarMember, 2)
-	for i, want := range []string{"control.tar", "data.tar"} {
+	names := []string{"control.tar", "data.tar"}
+	for i, want := range names {
 		if i >= len(rest) {
 			return tarMember{}, tarMember{}, &FormatError{members[0].Offset, fmt.Errorf("no member %s", want)}
 		}
@@ -117,6 +120,11 @@ func find(members []ar.Member) (controlMember, dataMember tarMember, err error) 
 			return tarMember{}, tarMember{}, &FormatError{m.Offset, fmt.Errorf("member is %q, want %s with the extension of a known compression", m.Name, want)}
 		}
 		found[i] = tarMember{m, codecs[j].name}
+	}
+	for _, m := range rest[len(names):] {
+		if slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(m.Name, name) }) {
+			return tarMember{}, tarMember{}, &FormatError{m.Offset, fmt.Errorf("member %s stands after %s: dpkg does not read it, and other programs may take it for the package's", m.Name, found[1].Name)}
+		}
 	}
 	return found[0], found[1], nil
 }

@@ -196,6 +196,8 @@ func TestReadErrors(t *testing.T) {
 	}{
 		{"unknown compression", foreign{dataName: "data.tar.lz4"}, `"data.tar.lz4"`},
 		{"other member first", foreign{before: []string{"other"}}, `member is "other"`},
+		{"second data", foreign{after: []string{"_gpgorigin", "data.tar.gz"}}, "member data.tar.gz stands after data.tar: "},
+		{"second control", foreign{after: []string{"control.tar"}}, "member control.tar stands after data.tar: "},
 		{"no control", foreign{control: []tar.Header{{Name: "md5sums"}}}, "no member control"},
 		{"control twice", foreign{control: []tar.Header{{Name: "control"}, {Name: "./control"}}}, "there twice"},
 		{"control in a folder", foreign{control: []tar.Header{{Name: "a/control"}}}, "not a file at its top"},

@@ -162,8 +162,7 @@ func TestSignaturesOfChanged(t *testing.T) {
 			}
 		}
 	}
-	// Members put together otherwise, each with its own content: dpkg takes the first
-	// archive after control, so that is what has to be signed.
+	// Members put together otherwise, each with its own content.
 	build := func(names ...string) []byte {
 		t.Helper()
 		var b bytes.Buffer
@@ -198,7 +197,6 @@ func TestSignaturesOfChanged(t *testing.T) {
 		{[]string{"debian-binary", "control", "data", "_gpgorigin"}, "origin good"},
 		{[]string{"debian-binary", "_gpgorigin", "control", "data"}, "origin good"},
 		{[]string{"debian-binary", "control", "data", "_gpgorigin", "_gpgorigin=_gpgmaint"}, "origin good, maint good"},
-		{[]string{"debian-binary", "control", "control=data.tar", "data", "_gpgorigin"}, "origin bad"},
 		{[]string{"debian-binary", "control", "data"}, ""},
 	} {
 		if got := describe(t, build(c.names...), keys); got != c.want {
@@ -211,6 +209,20 @@ func TestSignaturesOfChanged(t *testing.T) {
 	b = signBytes(t, b, SignOptions{Key: other.Signer(t), Replace: true})
 	if got := describe(t, b, signtest.Keys(t, other)); got != "maint unknown key, origin good" {
 		t.Errorf("with the origin's replaced: %s", got)
+	}
+	// Of two archives dpkg takes the first, and others one by its name.
+	for _, names := range [][]string{
+		{"debian-binary", "control", "control=data.tar", "data", "_gpgorigin"},
+		{"debian-binary", "control", "data", "_gpgorigin", "control=data.tar"},
+	} {
+		b := build(names...)
+		if _, err := Signatures(t.Context(), bytes.NewReader(b), int64(len(b)), keys); err == nil {
+			t.Errorf("%q: signatures of a package with two archives of files", names)
+		}
+		signtest.Need(t, "debsig-verify")
+		if out, err := debsigVerify(t, b, k); err == nil {
+			t.Errorf("%q: debsig-verify says\n%s", names, out)
+		}
 	}
 }
 
