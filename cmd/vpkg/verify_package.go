@@ -22,7 +22,7 @@ import (
 type verification struct {
 	Package   string `json:"package"`
 	Format    string `json:"format"`
-	Digests   string `json:"digests"`             // "good", "bad", or "none" where the package carries none
+	Digests   string `json:"digests"`             // "good", "bad", "partial" where some files have none, or "none" where all do
 	Signature string `json:"signature,omitempty"` // a sign.Status, or "not checked" without keys or roots
 	Signer    string `json:"signer,omitempty"`    // of a good signature
 	Reason    string `json:"reason,omitempty"`    // why that of an MSI is neither good nor bad
@@ -121,13 +121,6 @@ func (v *verifier) contents(ctx context.Context, x *verification, f *packageFile
 		subject.Compare = rpm.CompareEVR
 		subject.BuildHost, subject.Source = origin.Host, origin.Source
 	case deb.Format:
-		sums, err := deb.HasSums(ctx, f, f.Size)
-		if err != nil {
-			return damaged(err)
-		}
-		if !sums {
-			x.Digests = "none"
-		}
 		subject.Compare = deb.CompareVersion
 	}
 	scan := verify.NewScan(f.Format.Name(), p, subject.BuildHost)
@@ -135,12 +128,37 @@ func (v *verifier) contents(ctx context.Context, x *verification, f *packageFile
 		return damaged(err)
 	}
 	p.Layout = scan.Layout(p.Layout)
+	if err := x.summed(ctx, f, p.Layout); err != nil {
+		return damaged(err)
+	}
 	subject.Scan = scan
 	x.Findings = append(x.Findings, verify.Check(&subject)...)
 	if err := v.ice(ctx, x, f); err != nil {
 		return damaged(err)
 	}
 	return p, nil
+}
+
+// summed finds out which files of a DEB have digests. Other packages have one of each.
+func (v *verification) summed(ctx context.Context, f *packageFile, l packaging.Layout) error {
+	if f.Format.Name() != "deb" {
+		return nil
+	}
+	named, others, err := deb.Summed(ctx, f, f.Size, l)
+	switch {
+	case err != nil:
+		return err
+	case named == 0:
+		v.Digests = "none"
+	case len(others) > 0:
+		v.Digests = "partial"
+		text := fmt.Sprintf("md5sums names %d of %d files: not %s", named, named+len(others), others[0])
+		if n := len(others) - 1; n > 0 {
+			text += fmt.Sprintf(", and %d more", n)
+		}
+		v.find("no-digest", text)
+	}
+	return nil
 }
 
 // folders are those in which the files of a package belong; nil if nobody says it.
@@ -189,7 +207,7 @@ func (v *verifier) signed(ctx context.Context, x *verification, f *packageFile) 
 		return ctx.Err()
 	case !isDamage(err):
 		return fmt.Errorf("checking %s: %w", f.Name(), err)
-	case x.Digests == "good":
+	case x.Digests != "bad":
 		x.Signature = string(sign.Bad)
 		x.find("signature", err.Error())
 	}

@@ -12,6 +12,12 @@ var rules = []rule{
 A DEB carries no digest of itself: who changes one can change md5sums with it. Only a signature says that nobody did.`,
 	}, nil},
 	{Rule{
+		"no-digest", Info,
+		"Files of a DEB have no digest.",
+		"Name every file but the conffiles in md5sums, as dh_md5sums does; a signature is of all of them.",
+		`The first line that is printed of the package has "digests partial". Nothing in the package tells when one of the files that md5sums does not name is another one. A DEB without md5sums has "digests none". Conffiles do not count: dh_md5sums leaves them out.`,
+	}, nil},
+	{Rule{
 		"signature", Error,
 		"A signature does not fit the package.",
 		"Fetch the package again, and the signature with it; do not install what stays so.",
