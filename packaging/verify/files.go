@@ -35,8 +35,8 @@ func checkWorldWritable(c *checker) {
 			c.find(e.Path, "everybody can change it: mode %s", mode(e))
 		}
 	}
-	c.eachChmod(func(s *scriptlet, st *shell.Step, m string, files []string) {
-		if othersWrite.MatchString(m) && (len(m) != 4 || m[0] != '1') && !slices.Contains(files, "/dev/null") {
+	c.eachSetting(func(s *scriptlet, st *shell.Step, m setting) {
+		if m.othersWrite() {
 			c.find(s.at(st.Line), "everybody can write to what it changes: %s", shown(st))
 		}
 	})
@@ -58,9 +58,9 @@ func checkSetuid(c *checker) {
 		}
 		c.find(e.Path, "%s", text)
 	}
-	c.eachChmod(func(s *scriptlet, st *shell.Step, m string, _ []string) {
-		if setsID.MatchString(m) {
-			c.find(s.at(st.Line), "it sets setuid or setgid behind the package manager's back: %s", shown(st))
+	c.eachSetting(func(s *scriptlet, st *shell.Step, m setting) {
+		if m.setsID() {
+			c.find(s.at(st.Line), "it sets setuid or setgid, which the package's list of files does not show: %s", shown(st))
 		}
 	})
 }

@@ -52,13 +52,13 @@ The system is found by the package's release, 10.el8 for el8; --os names it wher
 		"Take the right to write away from others; give a folder for all the sticky bit (1777).",
 		`What everybody can write, everybody can replace: a program that root runs next, a library, a setting. A folder without the sticky bit lets everybody remove and replace the files of others. Links have no mode of their own and do not count.
 
-A chmod in a scriptlet counts as well: there no package manager sees it.`,
+A scriptlet that sets such a mode counts as well: by chmod, also of find and xargs, by install, mkdir or dpkg-statoverride.`,
 	}, checkWorldWritable},
 	{Rule{
 		"setuid", Warning,
 		"A program runs with the rights of its owner or group, whoever starts it.",
 		"Take the bit away and give the program a capability or a service; if it has to stay, list it under except with the reason.",
-		`Each such program is a door that has to hold against everybody on the host. Reviews ask for a list of them, and a policy with exceptions is one. Linux ignores the bits on scripts. A chmod in a scriptlet counts as well, since no package manager knows of it and rpm -V tells of a difference.`,
+		`Each such program is a door that has to hold against everybody on the host. Reviews ask for a list of them, and a policy with exceptions is one. Linux ignores the bits on scripts. A scriptlet that sets the bits counts as well, by chmod, install or dpkg-statoverride, since the package's list of files does not show it. Folders do not count.`,
 	}, checkSetuid},
 	{Rule{
 		"capabilities", Warning,

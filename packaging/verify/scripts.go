@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -541,20 +540,3 @@ func checkLeftStopped(c *checker) {
 		})
 	}
 }
-
-// eachChmod gives the commands that set modes.
-func (c *checker) eachChmod(f func(s *scriptlet, st *shell.Step, mode string, files []string)) {
-	for _, s := range c.scripts {
-		c.every(s, shell.Succeeds, func(st *shell.Step) {
-			if words := st.Operands(); st.Name() == "chmod" && len(words) >= 2 {
-				f(s, st, words[0], words[1:])
-			}
-		})
-	}
-}
-
-var (
-	// modes as chmod(1) has them: that let all others write, and that set setuid or setgid
-	othersWrite = regexp.MustCompile(`^(0?[0-7]{0,2}[2367]|[0-9]?[0-7]{2}[2367]|[ugoa]*[oa][ugoa]*[+=][rwxXst]*w[rwxXst]*)$`)
-	setsID      = regexp.MustCompile(`^(0?[2-7][0-7]{3}|[uga]+[+=][rwxX]*s[rwxX]*)$`)
-)

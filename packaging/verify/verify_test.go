@@ -160,7 +160,15 @@ var ruleTests = []struct {
 	{rule: "world-writable", bad: add(packagingtest.Dir("/opt/agent/tmp", 0o777)), where: "/opt/agent/tmp", severity: Error},
 	{
 		rule: "world-writable", bad: withScript(packaging.PostInstall, "chmod -R 777 /opt/agent/etc\n"), where: "%post:1", severity: Error,
-		good: withScript(packaging.PostInstall, "chmod 755 /opt/agent/etc\nchmod u+w /opt/agent/etc\nchmod 1777 /opt/agent/tmp\n"),
+		good: withScript(packaging.PostInstall, "chmod 755 /opt/agent/etc\nchmod u+w /opt/agent/etc\nchmod 1777 /opt/agent/tmp\nmkdir -m 755 /opt/agent/a\n"),
+	},
+	{
+		rule: "world-writable", bad: withScript(packaging.PostInstall, "find /opt/agent -type f -exec chmod 0666 {} \\;\n"), where: "%post:1", severity: Error,
+		good: withScript(packaging.PostInstall, "find /opt/agent -type f -exec chmod 0644 {} \\;\n"),
+	},
+	{
+		rule: "setuid", format: "deb", bad: withScript(packaging.PostInstall, "#!/bin/sh\ndpkg-statoverride --update --add root crontab 2755 /usr/bin/crontab\n"), where: "postinst:2", severity: Warning,
+		good: withScript(packaging.PostInstall, "#!/bin/sh\ninstall -d -m 2755 /var/lib/agent\n"),
 	},
 	{
 		rule: "setuid", bad: add(packagingtest.File("/opt/agent/bin/su", 0o755|fs.ModeSetuid, []byte(elfWith("")))), where: "/opt/agent/bin/su", severity: Warning,
