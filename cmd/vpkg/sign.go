@@ -245,7 +245,7 @@ func (s *packageSigner) describe(ctx context.Context, f *packageFile) (*sign.Aut
 }
 
 // writeFile writes a file that appears under its name when it is complete; until then
-// an older one of that name stays.
+// an older one of that name stays. The new one gets its owner, where that is allowed.
 func writeFile(ctx context.Context, name string, mode os.FileMode, content func(io.Writer) error) (err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(name), ".vpkg-*")
 	if err != nil {
@@ -259,6 +259,9 @@ func writeFile(ctx context.Context, name string, mode os.FileMode, content func(
 	}()
 	if err := content(tmp); err != nil {
 		return err
+	}
+	if older, err := os.Lstat(name); err == nil {
+		keepOwner(tmp, older)
 	}
 	if err := tmp.Chmod(mode); err != nil {
 		return err
