@@ -29,7 +29,11 @@ func (c *comparison) metadata() {
 	add(Metadata, "release", a.Release, b.Release)
 	add(Metadata, "architecture", a.Arch, b.Arch)
 	add(Metadata, "summary", a.Summary, b.Summary)
-	c.text(Metadata, "package", "description", a.Description, b.Description)
+	x, y := a.Description, b.Description
+	if c.cross { // an RPM repeats the summary where there is no more to say, a DEB does not
+		x, y = cmp.Or(x, a.Summary), cmp.Or(y, b.Summary)
+	}
+	c.text(Metadata, "package", "description", x, y)
 	add(Metadata, "license", a.License, b.License)
 	add(Metadata, "vendor", a.Vendor, b.Vendor)
 	add(Metadata, "maintainer", a.Maintainer, b.Maintainer)

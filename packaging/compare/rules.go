@@ -76,6 +76,17 @@ var rules = []Rule{
 		},
 	},
 	{
+		"default-section", "a DEB that is told none is in the section misc",
+		"another section",
+		func(c *comparison, d *Difference) bool {
+			if d.Kind != "package" || d.Subject != "group" {
+				return false
+			}
+			deb, other, ok := c.side("deb")
+			return ok && deb.Package.Group == "misc" && other.Package.Group == ""
+		},
+	},
+	{
 		"record", "the record, and on Windows the hook's configuration, are written for each format",
 		"a package without them; another configuration in RPM and DEB",
 		func(c *comparison, d *Difference) bool {

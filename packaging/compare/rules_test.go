@@ -60,7 +60,7 @@ func release(t *testing.T, format string) compare.Side {
 	hexRecord := packaging.Digest(record).String()
 	switch format {
 	case "rpm":
-		p.Release, p.Arch, p.Compression.Codec, p.Group = "7.el8", "x86_64", "gzip", "net"
+		p.Release, p.Arch, p.Compression.Codec, p.Description = "7.el8", "x86_64", "gzip", p.Summary
 		p.Relations = []packaging.Relation{
 			{Kind: packaging.Requires, Text: "kmod"},
 			{Kind: packaging.Requires, Text: "nftables"},
@@ -88,7 +88,7 @@ func release(t *testing.T, format string) compare.Side {
 		p.Layout = append(p.Layout, packagingtest.Dir("/usr/share/licenses/agent", 0o755), license,
 			packaging.Entry{Path: "/var/log/agent.log", Mode: 0o600, Ghost: true})
 	case "deb":
-		p.Release, p.Arch, p.Compression.Codec, p.Group, p.Priority = "7.debian12", "amd64", "zstd", "net", "optional"
+		p.Release, p.Arch, p.Compression.Codec, p.Group, p.Priority = "7.debian12", "amd64", "zstd", "misc", "optional"
 		p.Relations = []packaging.Relation{
 			{Kind: packaging.PreRequires, Text: "passwd"},
 			{Kind: packaging.Requires, Text: "nftables | iptables"},
@@ -115,7 +115,7 @@ func release(t *testing.T, format string) compare.Side {
 			packagingtest.Dir("/usr/share/doc/agent", 0o755),
 			file("/usr/share/doc/agent/copyright", 0o644, "Apache License"))
 	case "msi":
-		p.Arch, p.Compression.Codec = "x64", "mszip"
+		p.Arch, p.Compression.Codec, p.Description = "x64", "mszip", p.Summary
 		const program = "/Program Files/Agent"
 		p.Layout = packaging.Layout{
 			packagingtest.Dir(program, 0o755),
@@ -223,7 +223,12 @@ func TestRules(t *testing.T) {
 		{"no-place", "deb", []string{"changelog", "priority"}, []keeps{
 			{"a value on both sides", func(_, b *packaging.Package) { b.License = "MIT" }, compare.Metadata, "license"},
 			{"a summary is in each", func(_, b *packaging.Package) { b.Summary = "" }, compare.Metadata, "summary"},
+			{"a description is in each", func(_, b *packaging.Package) { b.Description = "and more" }, compare.Metadata, "description"},
 			{"a field of the DEB stays its own", func(_, b *packaging.Package) { b.Homepage = "" }, compare.Metadata, "homepage"},
+		}},
+		{"default-section", "deb", []string{"group"}, []keeps{
+			{"another section", func(_, b *packaging.Package) { b.Group = "net" }, compare.Metadata, "group"},
+			{"another group", func(a, _ *packaging.Package) { a.Group = "net" }, compare.Metadata, "group"},
 		}},
 		{"record", "msi", []string{"record", "/opt/agent/etc/layout.json", "/opt/agent/etc/hook.json"}, []keeps{
 			{"no digest", func(_, b *packaging.Package) { b.Windows.Record = packaging.Digest{} }, compare.Content, "record"},
