@@ -193,8 +193,8 @@ type inspected struct {
 	// Parts that were not asked for are nil.
 	Relations  []inspectedRelation  `json:"relations,omitzero"`
 	Scripts    []inspectedScript    `json:"scripts,omitzero"`
-	Triggers   []packaging.Trigger  `json:"triggers,omitempty"`
-	Fields     []packaging.Field    `json:"fields,omitempty"`
+	Triggers   []inspectedTrigger   `json:"triggers,omitempty"`
+	Fields     []inspectedPair      `json:"fields,omitempty"`
 	Members    []string             `json:"members,omitempty"`
 	Layout     packaging.Layout     `json:"layout,omitzero"`
 	Signatures []inspectedSignature `json:"signatures,omitzero"`
@@ -238,8 +238,14 @@ type inspectedRelation struct {
 	For  []packaging.Phase      `json:"for,omitempty"`
 }
 
+type inspectedTrigger struct {
+	Kind   string           `json:"kind"`
+	On     []string         `json:"on"`
+	Script *inspectedScript `json:"script,omitempty"` // without a phase; a DEB's triggers have none
+}
+
 type inspectedScript struct {
-	Phase       packaging.Phase `json:"phase"`
+	Phase       packaging.Phase `json:"phase,omitempty"`
 	Interpreter []string        `json:"interpreter,omitempty"`
 	Body        string          `json:"body"`
 }
@@ -278,7 +284,7 @@ func inspection(format string, p *packaging.Package) inspected {
 		Format: format, Name: p.Name, Epoch: p.Epoch, Version: p.Version, Release: p.Release, Arch: p.Arch,
 		Summary: p.Summary, Description: p.Description, License: p.License, Vendor: p.Vendor,
 		Maintainer: p.Maintainer, Homepage: p.Homepage, Date: p.Date.UTC(), Compression: p.Compression.Codec,
-		Checked: "all", Relations: []inspectedRelation{}, Scripts: []inspectedScript{}, Triggers: p.Triggers, Fields: p.Fields, Layout: p.Layout,
+		Checked: "all", Relations: []inspectedRelation{}, Scripts: []inspectedScript{}, Layout: p.Layout,
 	}
 	if in.Layout == nil {
 		in.Layout = packaging.Layout{}
@@ -288,6 +294,16 @@ func inspection(format string, p *packaging.Package) inspected {
 	}
 	for _, s := range p.Scripts {
 		in.Scripts = append(in.Scripts, inspectedScript(s))
+	}
+	for _, t := range p.Triggers {
+		it := inspectedTrigger{Kind: t.Kind, On: t.On}
+		if t.Script.Body != "" || t.Script.Interpreter != nil {
+			it.Script = new(inspectedScript(t.Script))
+		}
+		in.Triggers = append(in.Triggers, it)
+	}
+	for _, f := range p.Fields {
+		in.Fields = append(in.Fields, inspectedPair(f))
 	}
 	for _, m := range p.Members {
 		in.Members = append(in.Members, m.Name)
