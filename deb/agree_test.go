@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -151,17 +150,14 @@ func checkList(t *testing.T, name string) {
 			when = p.Date
 		}
 		date = when.UTC().Format("2006-01-02 15:04")
-		size, target, file := e.Size, "", "."+e.Path
-		kind := "-"
+		mode, size, target, file := packaging.ModeText(e.Mode), e.Size, "", "."+e.Path
 		switch {
-		case e.Mode.IsDir():
-			kind = "d"
-		case e.Mode&fs.ModeSymlink != 0:
-			kind, target = "l", " -> "+e.Target
+		case e.Target != "":
+			target = " -> " + e.Target
 		case e.HardLink != "":
-			kind, target, size = "h", " link to ."+e.HardLink, 0
+			mode, target, size = "h"+mode[1:], " link to ."+e.HardLink, 0
 		}
-		own = append(own, fmt.Sprintf("%s%s %s/%s %d %s %s%s", kind, rights(e.Mode), e.OwnerName(), e.GroupName(), size, date, file, target))
+		own = append(own, fmt.Sprintf("%s %s/%s %d %s %s%s", mode, e.OwnerName(), e.GroupName(), size, date, file, target))
 		return nil
 	})
 	if err != nil {
@@ -183,25 +179,6 @@ func checkList(t *testing.T, name string) {
 				len(own), len(theirs), strings.Join(own[min(i, len(own)):], "\n"), strings.Join(theirs[min(i, len(theirs)):], "\n"))
 		}
 	}
-}
-
-// rights gives the permissions as ls(1) does.
-func rights(m fs.FileMode) string {
-	b := []byte(m.Perm().String()[1:])
-	for _, s := range []struct {
-		bit fs.FileMode
-		at  int
-		x   byte
-	}{{fs.ModeSetuid, 2, 's'}, {fs.ModeSetgid, 5, 's'}, {fs.ModeSticky, 8, 't'}} {
-		if m&s.bit == 0 {
-			continue
-		}
-		if b[s.at] == '-' {
-			s.x -= 'a' - 'A'
-		}
-		b[s.at] = s.x
-	}
-	return string(b)
 }
 
 // TestVerdict changes bits of files, and asks md5sum, as debsums does, and us.

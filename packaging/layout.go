@@ -200,6 +200,42 @@ func FileMode(u uint32) fs.FileMode {
 	return m
 }
 
+// ModeText is the mode as ls -l shows it: "-rwsr-xr-x", "drwxrwxrwt", "lrwxrwxrwx".
+func ModeText(m fs.FileMode) string {
+	b := []byte(m.Perm().String())
+	switch m.Type() {
+	case 0:
+	case fs.ModeDir:
+		b[0] = 'd'
+	case fs.ModeSymlink:
+		b[0] = 'l'
+	case fs.ModeDevice:
+		b[0] = 'b'
+	case fs.ModeDevice | fs.ModeCharDevice:
+		b[0] = 'c'
+	case fs.ModeNamedPipe:
+		b[0] = 'p'
+	case fs.ModeSocket:
+		b[0] = 's'
+	default:
+		b[0] = '?'
+	}
+	for _, x := range []struct {
+		bit    fs.FileMode
+		at     int
+		letter byte // a capital without the right to execute
+	}{{fs.ModeSetuid, 3, 's'}, {fs.ModeSetgid, 6, 's'}, {fs.ModeSticky, 9, 't'}} {
+		switch {
+		case m&x.bit == 0:
+		case b[x.at] == 'x':
+			b[x.at] = x.letter
+		default:
+			b[x.at] = x.letter - 'a' + 'A'
+		}
+	}
+	return string(b)
+}
+
 // recordEntry is an Entry in the record, etc/layout.json. Names and forms are
 // part of the format that verifiers read: add, never change.
 type recordEntry struct {

@@ -93,6 +93,30 @@ func TestRecordErrors(t *testing.T) {
 	}
 }
 
+// TestModeText has what ls -l shows of such files.
+func TestModeText(t *testing.T) {
+	for want, mode := range map[string]fs.FileMode{
+		"-rw-r--r--": 0o644,
+		"-rwsr-xr-x": 0o755 | fs.ModeSetuid,
+		"-rwSr--r--": 0o644 | fs.ModeSetuid,
+		"-rwxr-sr-x": 0o755 | fs.ModeSetgid,
+		"-rw-r-Sr--": 0o644 | fs.ModeSetgid,
+		"drwxr-x---": 0o750 | fs.ModeDir,
+		"drwxrwxrwt": 0o777 | fs.ModeDir | fs.ModeSticky,
+		"drwsrws--T": 0o770 | fs.ModeDir | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky,
+		"lrwxrwxrwx": 0o777 | fs.ModeSymlink,
+		"prw-------": 0o600 | fs.ModeNamedPipe,
+		"brw-rw----": 0o660 | fs.ModeDevice,
+		"crw-rw-rw-": 0o666 | fs.ModeDevice | fs.ModeCharDevice,
+		"srwxr-xr-x": 0o755 | fs.ModeSocket,
+		"?rw-r--r--": 0o644 | fs.ModeIrregular,
+	} {
+		if got := packaging.ModeText(mode); got != want {
+			t.Errorf("ModeText(%v) is %s, want %s", mode, got, want)
+		}
+	}
+}
+
 func TestUnixMode(t *testing.T) {
 	for _, tt := range []struct {
 		mode fs.FileMode

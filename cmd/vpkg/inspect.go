@@ -500,11 +500,10 @@ func indent(s string) string {
 	return "  " + strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n  ")
 }
 
-// entryLine shows an entry as ls -l would.
+// entryLine shows an entry as ls -l would, but for its time.
 func entryLine(e *packaging.Entry) string {
-	mode := strings.ToLower(e.Mode.String()[:1]) + e.Mode.String()[1:] // a link is l
 	s := new(strings.Builder)
-	fmt.Fprintf(s, "  %s %-16s %10d %s", mode, e.OwnerName()+":"+e.GroupName(), e.Size, e.Path)
+	fmt.Fprintf(s, "  %s %-16s %10d %s", packaging.ModeText(e.Mode), e.OwnerName()+":"+e.GroupName(), e.Size, e.Path)
 	if e.Target != "" {
 		s.WriteString(" -> " + e.Target)
 	}

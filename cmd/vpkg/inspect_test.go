@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io/fs"
 	"testing"
 	"unicode"
 
+	"github.com/vpkg/vpkg/packaging"
 	"github.com/vpkg/vpkg/packaging/packagingtest"
 )
 
@@ -39,5 +41,18 @@ func TestInspectNames(t *testing.T) {
 			}
 		}
 		look(all)
+	}
+}
+
+// TestEntryLine has modes that Go writes in a form of its own.
+func TestEntryLine(t *testing.T) {
+	for want, e := range map[string]packaging.Entry{
+		"  -rwsr-xr-x root:root                 7 /bin/su\n":         {Path: "/bin/su", Mode: 0o755 | fs.ModeSetuid, Size: 7},
+		"  drwxrwxrwt root:root                 0 /tmp\n":            {Path: "/tmp", Mode: 0o777 | fs.ModeDir | fs.ModeSticky},
+		"  lrwxrwxrwx root:root                 0 /lib -> usr/lib\n": {Path: "/lib", Mode: 0o777 | fs.ModeSymlink, Target: "usr/lib"},
+	} {
+		if got := entryLine(&e); got != want {
+			t.Errorf("got\n%swant\n%s", got, want)
+		}
 	}
 }
