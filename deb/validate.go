@@ -194,6 +194,8 @@ func (ps *problems) scripts(p *packaging.Package) {
 			ps.add("trigger %s %q: want one name, in printable ASCII without spaces", t.Kind, t.On)
 		case t.Script.Body != "":
 			ps.add("trigger %s %s: dpkg calls postinst, not a script of the trigger's own", t.Kind, t.On[0])
+		case t.Priority != 0:
+			ps.add("trigger %s %s: dpkg has no priorities of triggers", t.Kind, t.On[0])
 		}
 	}
 }

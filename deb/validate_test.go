@@ -79,6 +79,9 @@ func TestValidate(t *testing.T) {
 		{"trigger names", func(p *packaging.Package) {
 			p.Triggers = []packaging.Trigger{{Kind: "activate", On: []string{"a", "b"}}}
 		}, "one name"},
+		{"trigger priority", func(p *packaging.Package) {
+			p.Triggers = []packaging.Trigger{{Kind: "activate", On: []string{"a"}, Priority: 1}}
+		}, "dpkg has no priorities"},
 		{"trigger script", func(p *packaging.Package) {
 			p.Triggers = []packaging.Trigger{{Kind: "activate", On: []string{"a"}, Script: script("", "x")}}
 		}, "dpkg calls postinst"},

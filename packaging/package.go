@@ -151,6 +151,10 @@ type Trigger struct {
 	Kind   string
 	On     []string // RPM: relations or path prefixes; DEB: the trigger's name, one
 	Script Script   // RPM only; its Phase is not used
+
+	// Priority is an RPM file trigger's among those of all packages: the higher, the
+	// earlier it runs. 0 means rpmbuild's default, 1,000,000.
+	Priority uint32
 }
 
 // A Change is one entry of the changelog.

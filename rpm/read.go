@@ -172,6 +172,11 @@ func readTriggers(h *fields) []packaging.Trigger {
 		for i := range list {
 			list[i].Script = packaging.Script{Interpreter: readInterpreter(progs[i : i+1]), Body: bodies[i]}
 		}
+		if set.priorities != 0 {
+			for i, n := range sized(h, set.priorities, h.ints(set.priorities), len(list)) {
+				list[i].Priority = uint32(n)
+			}
+		}
 		on := readDependencies(h, set.name, set.version, set.flags)
 		if len(on)+len(bodies) > maxOthers {
 			h.fail(set.name, "%d triggers, want at most %d", len(on)+len(bodies), maxOthers)

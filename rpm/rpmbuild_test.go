@@ -136,9 +136,9 @@ func differential() *packaging.Package {
 			{Kind: "triggerpostun", On: []string{"foo"}, Script: sh("echo postun")},
 			{Kind: "triggerprein", On: []string{"foo"}, Script: sh("echo prein")},
 			{Kind: "filetriggerin", On: []string{"/usr/lib", "/opt/lib"}, Script: sh("echo filein")},
-			{Kind: "filetriggerun", On: []string{"/usr/lib"}, Script: sh("echo fileun")},
+			{Kind: "filetriggerun", On: []string{"/usr/lib"}, Script: sh("echo fileun"), Priority: 2_000_000},
 			{Kind: "filetriggerpostun", On: []string{"/usr/lib"}, Script: sh("echo filepostun")},
-			{Kind: "transfiletriggerin", On: []string{"/usr/lib"}, Script: sh("echo transin")},
+			{Kind: "transfiletriggerin", On: []string{"/usr/lib"}, Script: sh("echo transin"), Priority: 7},
 			{Kind: "transfiletriggerun", On: []string{"/usr/share"}, Script: sh("echo transun")},
 			{Kind: "transfiletriggerpostun", On: []string{"/usr/share"}, Script: packaging.Script{Interpreter: []string{"<lua>"}, Body: `print("a")`}},
 		},
@@ -221,6 +221,11 @@ func TestAsRPMBuild(t *testing.T) {
 			maps.DeleteFunc(unused, func(tag tag, _ string) bool { return w[tag] != g[tag] })
 			if w, g := theirs[want.main.end():], ours[got.main.end():]; !bytes.Equal(w, g) {
 				t.Errorf("payloads of %d and %d bytes differ", len(g), len(w))
+			}
+			for i, g := range mustRead(t, ours).Triggers {
+				if want := p.Triggers[i].Priority; want != 0 && g.Priority != want {
+					t.Errorf("%s has the priority %d, want %d", g.Kind, g.Priority, want)
+				}
 			}
 			if w, g := mustRead(t, theirs), mustRead(t, ours); !reflect.DeepEqual(w, g) {
 				t.Errorf("read as\n%+v\nwant\n%+v", g, w)

@@ -1,6 +1,7 @@
 package rpm
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -178,6 +179,7 @@ func findTrigger(name string) (triggerKind, bool) {
 // A triggerBuilder collects the triggers of a set.
 type triggerBuilder struct {
 	scripts, progs []string
+	priorities     []uint32
 	on             []triggerCondition
 }
 
@@ -195,8 +197,12 @@ func (b *triggerBuilder) add(t packaging.Trigger, k triggerKind, ds dependencies
 	if len(prog) > 1 {
 		return fmt.Errorf("%%%s: interpreter %q: RPM has no arguments for those of triggers", t.Kind, prog)
 	}
+	if t.Priority != 0 && k.set.priorities == 0 {
+		return fmt.Errorf("%%%s: only file triggers have a priority", t.Kind)
+	}
 	index := uint32(len(b.scripts))
 	b.scripts, b.progs = append(b.scripts, t.Script.Body), append(b.progs, prog[0])
+	b.priorities = append(b.priorities, cmp.Or(t.Priority, triggerPriority))
 	for _, on := range t.On {
 		list := []dependency{{name: on}}
 		if k.set == packageTriggers {
@@ -227,7 +233,7 @@ func (b *triggerBuilder) appendTo(h *header, set *triggerTags) {
 		return compareDependencies(a.dependency, b.dependency)
 	})
 	var names, versions []string
-	var flags, index, priorities []uint32
+	var flags, index []uint32
 	for _, c := range on {
 		names, versions = append(names, c.name), append(versions, c.version)
 		flags, index = append(flags, c.flags), append(index, c.script)
@@ -239,9 +245,6 @@ func (b *triggerBuilder) appendTo(h *header, set *triggerTags) {
 	h.addUint32s(set.flags, flags...)
 	h.addUint32s(set.index, index...)
 	if set.priorities != 0 {
-		for range b.scripts {
-			priorities = append(priorities, triggerPriority)
-		}
-		h.addUint32s(set.priorities, priorities...)
+		h.addUint32s(set.priorities, b.priorities...)
 	}
 }

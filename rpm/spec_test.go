@@ -37,7 +37,11 @@ func spec(p *packaging.Package, bodies string) string {
 		if strings.Contains(t.Kind, "file") {
 			separator = " "
 		}
-		w.line("%%%s%s -- %s\n%s", t.Kind, specInterpreter(t.Script), strings.Join(t.On, separator), t.Script.Body)
+		priority := ""
+		if t.Priority != 0 {
+			priority = fmt.Sprintf(" -P %d", t.Priority)
+		}
+		w.line("%%%s%s%s -- %s\n%s", t.Kind, specInterpreter(t.Script), priority, strings.Join(t.On, separator), t.Script.Body)
 	}
 	w.line("%%install")
 	for i := range p.Layout {

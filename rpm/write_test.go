@@ -53,6 +53,9 @@ func TestWriteErrors(t *testing.T) {
 		{"file trigger", func(p *packaging.Package) {
 			p.Triggers = []packaging.Trigger{{Kind: "filetriggerin", On: []string{"lib"}}}
 		}, `%filetriggerin: "lib" is not an absolute path`},
+		{"priority of a trigger on a package", func(p *packaging.Package) {
+			p.Triggers = []packaging.Trigger{{Kind: "triggerin", On: []string{"x"}, Priority: 1}}
+		}, "%triggerin: only file triggers have a priority"},
 		{"rich trigger", func(p *packaging.Package) {
 			p.Triggers = []packaging.Trigger{{Kind: "triggerin", On: []string{"(a or b)"}}}
 		}, "cannot be a rich dependency"},

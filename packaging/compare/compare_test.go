@@ -236,6 +236,19 @@ func TestUnchanged(t *testing.T) {
 	}
 }
 
+// TestTriggerPriority: a trigger that runs at another time is another one.
+func TestTriggerPriority(t *testing.T) {
+	a, b := release(t, "rpm"), release(t, "rpm")
+	trigger := packaging.Trigger{Kind: "filetriggerin", On: []string{"/usr/lib"}, Priority: 1_000_000}
+	a.Package.Triggers = []packaging.Trigger{trigger}
+	trigger.Priority = 1
+	b.Package.Triggers = []packaging.Trigger{trigger}
+	ds := compare.Packages(a, b).Differences
+	if len(ds) != 1 || ds[0].Kind != "trigger" || !slices.Contains(ds[0].Lines, "+# priority 1") {
+		t.Errorf("told: %q", lines(ds))
+	}
+}
+
 // TestMany: a page of a package with very many differences stays small, and says so.
 func TestMany(t *testing.T) {
 	a, b := versions()

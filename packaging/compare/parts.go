@@ -166,7 +166,11 @@ func (c *comparison) scripts() {
 			if t == nil {
 				return ""
 			}
-			return cmp.Or(scriptText(&t.Script), "# it has no script\n")
+			script := cmp.Or(scriptText(&t.Script), "# it has no script\n")
+			if t.Priority != 0 {
+				script = fmt.Sprintf("# priority %d\n%s", t.Priority, script)
+			}
+			return script
 		}
 		c.script("trigger", on(cmp.Or(a, b)), text(a), text(b))
 	})
