@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -89,8 +90,18 @@ func (c *Contents) WriteTable(w io.Writer, name string) error {
 	return msidb.WriteIDT(w, t)
 }
 
-// A Property is one of the summary information.
+// A Property is one of the summary information, or of the table Property.
 type Property struct{ Name, Value string }
+
+// Properties lists those of the table Property by name.
+func (c *Contents) Properties() []Property {
+	all := properties(c.db)
+	var ps []Property
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		ps = append(ps, Property{name, all[name]})
+	}
+	return ps
+}
 
 // Summary lists the summary information.
 func (c *Contents) Summary() []Property {

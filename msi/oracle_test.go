@@ -68,6 +68,15 @@ func TestReaders(t *testing.T) {
 				t.Errorf("%s is\n%s\nand msiinfo says\n%s", table.Name, got, want)
 			}
 		}
+		lines := strings.Split(output(t, dir, "msiinfo", "export", file, "Property"), "\n")[3:] // behind the head
+		for _, x := range c.Properties() {
+			if !slices.Contains(lines, x.Name+"\t"+x.Value+"\r") && !slices.Contains(lines, x.Name+"\t"+x.Value) {
+				t.Errorf("property %s is %q, and msiinfo says\n%q", x.Name, x.Value, lines)
+			}
+		}
+		if got, want := len(c.Properties()), len(lines)-1; got != want {
+			t.Errorf("there are %d properties, and msiinfo says %d", got, want)
+		}
 	})
 	t.Run("msiextract", func(t *testing.T) {
 		oracle.Need(t, "msiextract")
