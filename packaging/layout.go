@@ -263,27 +263,57 @@ type record struct {
 func (l Layout) MarshalJSON() ([]byte, error) {
 	r := record{Version: 1, Entries: make([]recordEntry, len(l))}
 	for i := range l {
+		r.Entries[i] = newRecordEntry(&l[i])
+	}
+	return json.Marshal(r)
+}
+
+func newRecordEntry(e *Entry) recordEntry {
+	re := recordEntry{
+		Path: e.Path, Owner: e.OwnerName(), Group: e.GroupName(),
+		Size: e.Size, Target: e.Target, HardLink: e.HardLink,
+		Config: e.Config.String(), Ghost: e.Ghost, Caps: e.Caps,
+	}
+	switch {
+	case e.Mode.IsDir():
+		re.Type = "dir"
+	case e.Mode&fs.ModeSymlink != 0:
+		re.Type = "symlink"
+	default:
+		re.Type = "file"
+	}
+	if re.Type != "symlink" { // Linux has no mode of its own for links
+		re.Mode = fmt.Sprintf("%04o", UnixMode(e.Mode)&0o7777)
+	}
+	if !e.SHA256.IsZero() {
+		re.SHA256 = e.SHA256.String()
+	}
+	return re
+}
+
+// A Listing is a layout for those who read about a package: its JSON is the record with
+// what only a package file knows.
+type Listing Layout
+
+type listingEntry struct {
+	recordEntry
+	Doc      bool      `json:"doc,omitempty"`
+	License  bool      `json:"license,omitempty"`
+	Readme   bool      `json:"readme,omitempty"`
+	Lang     string    `json:"lang,omitempty"`
+	NoVerify []string  `json:"noverify,omitempty"`
+	Time     time.Time `json:"time,omitzero"` // none means the package's date
+}
+
+// MarshalJSON writes the record with more of each entry.
+func (l Listing) MarshalJSON() ([]byte, error) {
+	r := struct {
+		Version int            `json:"version"`
+		Entries []listingEntry `json:"entries"`
+	}{1, make([]listingEntry, len(l))}
+	for i := range l {
 		e := &l[i]
-		re := recordEntry{
-			Path: e.Path, Owner: e.OwnerName(), Group: e.GroupName(),
-			Size: e.Size, Target: e.Target, HardLink: e.HardLink,
-			Config: e.Config.String(), Ghost: e.Ghost, Caps: e.Caps,
-		}
-		switch {
-		case e.Mode.IsDir():
-			re.Type = "dir"
-		case e.Mode&fs.ModeSymlink != 0:
-			re.Type = "symlink"
-		default:
-			re.Type = "file"
-		}
-		if re.Type != "symlink" { // Linux has no mode of its own for links
-			re.Mode = fmt.Sprintf("%04o", UnixMode(e.Mode)&0o7777)
-		}
-		if !e.SHA256.IsZero() {
-			re.SHA256 = e.SHA256.String()
-		}
-		r.Entries[i] = re
+		r.Entries[i] = listingEntry{newRecordEntry(e), e.Doc, e.Lic, e.Readme, e.Lang, e.NoVerify, e.ModTime}
 	}
 	return json.Marshal(r)
 }

@@ -208,3 +208,21 @@ func TestDiff(t *testing.T) {
 		}
 	}
 }
+
+// TestListing: a listing has what the record has, and what only a package file knows.
+func TestListing(t *testing.T) {
+	e := packagingtest.File("/x", 0o755|fs.ModeSetuid, []byte("x"))
+	e.Doc, e.Lic, e.Readme, e.Lang, e.NoVerify, e.ModTime = true, true, true, "de", []string{"md5", "size"}, time.Unix(0, 0).UTC()
+	b, err := json.Marshal(packaging.Listing{e, packagingtest.Symlink("/y", "x")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"version":1,"entries":[` +
+		`{"path":"/x","type":"file","mode":"4755","owner":"root","group":"root","size":1,` +
+		`"sha256":"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881",` +
+		`"doc":true,"license":true,"readme":true,"lang":"de","noverify":["md5","size"],"time":"1970-01-01T00:00:00Z"},` +
+		`{"path":"/y","type":"symlink","owner":"root","group":"root","target":"x"}]}`
+	if string(b) != want {
+		t.Errorf("it is\n%s\nwant\n%s", b, want)
+	}
+}

@@ -14,17 +14,21 @@ import (
 
 	"github.com/vpkg/vpkg/internal/pkgfile"
 	"github.com/vpkg/vpkg/packaging"
+	"github.com/vpkg/vpkg/rpm"
 )
 
 // inspectOptions are the flags of vpkg inspect.
 type inspectOptions struct {
-	files, scripts, deps, signatures bool
-	json                             bool
-	table                            string
+	files, scripts, deps, changelog, signatures bool
+
+	json  bool
+	table string
 }
 
 // all reports whether everything is to be shown.
-func (o *inspectOptions) all() bool { return !o.files && !o.scripts && !o.deps && !o.signatures }
+func (o *inspectOptions) all() bool {
+	return !o.files && !o.scripts && !o.deps && !o.changelog && !o.signatures
+}
 
 func inspectCommand() *cobra.Command {
 	var o inspectOptions
@@ -33,12 +37,14 @@ func inspectCommand() *cobra.Command {
 		Short: "Show what a package says and carries",
 		Long: `Show the name, version, architecture, relations, scripts, entries and signatures of a
 package. Every digest that the package carries is checked. Of an MSI it also shows
-the summary, the properties, the tables and the actions in their order.
+the summary, the properties, the tables and the actions in their order. An RPM's
+changelog may be long, and is shown with --changelog and in JSON.
 
-With --files, --scripts, --deps or --signatures it shows those parts alone, and reads
-the headers alone, so that a package of any size is shown at once; digests of the
-payload are then not checked, which the last line says. A DEB lists its files in the
-payload, so that --files reads all of it. Signatures are listed, not checked.`,
+With --files, --scripts, --deps, --changelog or --signatures it shows those parts
+alone, and reads the headers alone, so that a package of any size is shown at once;
+digests of the payload are then not checked, which the last line says. A DEB lists its
+files in the payload, so that --files reads all of it. Signatures are listed, not
+checked.`,
 		Example: `  vpkg inspect dist/illumio-ven-25.2.20-10.el8.x86_64.rpm
   vpkg inspect --scripts --deps x.rpm
   vpkg inspect --json x.deb | jq -r .layout.entries[].path
@@ -64,7 +70,8 @@ payload, so that --files reads all of it. Signatures are listed, not checked.`,
 	fl := cmd.Flags()
 	fl.BoolVar(&o.files, "files", false, "show the entries")
 	fl.BoolVar(&o.scripts, "scripts", false, "show scripts, triggers and control members, of an MSI its actions")
-	fl.BoolVar(&o.deps, "deps", false, "show relations to other packages")
+	fl.BoolVar(&o.deps, "deps", false, "show relations to other packages, and of an RPM the accounts that it provides")
+	fl.BoolVar(&o.changelog, "changelog", false, "show the changelog of an RPM")
 	fl.BoolVar(&o.signatures, "signatures", false, "list signatures")
 	fl.StringVar(&o.table, "table", "", "write the table `NAME` of an MSI in the form of msidb and msidump (IDT)")
 	fl.BoolVar(&o.json, "json", false, "write JSON: what all packages have, and the parts that are asked for")
@@ -85,9 +92,16 @@ func (o *inspectOptions) run(ctx context.Context, w io.Writer, f *packageFile) e
 		in.Checked = "headers"
 	}
 	if o.all() || o.scripts {
-		if in.MSI, err = f.msiContents(); err != nil {
+		if in.MSI, err = f.msiContents(p); err != nil {
 			return err
 		}
+	}
+	if _, ok := f.Format.(rpm.Format); ok {
+		origin, err := rpm.ReadOrigin(f, f.Size)
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", f.Name(), err)
+		}
+		in.BuildHost, in.SourceRPM = origin.Host, origin.Source
 	}
 	if in.Signatures, err = f.listSignatures(); err != nil {
 		return err
@@ -107,7 +121,10 @@ func (o *inspectOptions) parts(in inspected) inspected {
 		in.Layout = nil
 	}
 	if !o.deps {
-		in.Relations = nil
+		in.Relations, in.Accounts = nil, nil
+	}
+	if !o.changelog {
+		in.Changelog = nil
 	}
 	if !o.signatures {
 		in.Signatures = nil
@@ -151,14 +168,20 @@ func (f *packageFile) writeTable(w io.Writer, table string) error {
 }
 
 // msiContents is what an MSI has besides what all packages have; nil for others.
-func (f *packageFile) msiContents() (*inspectedMSI, error) {
+func (f *packageFile) msiContents(p *packaging.Package) (*inspectedMSI, error) {
 	c, err := f.MSI()
 	if c == nil {
 		return nil, err
 	}
-	in := &inspectedMSI{Summary: []inspectedPair{}, Tables: []inspectedTable{}, Streams: []inspectedStream{}}
+	in := &inspectedMSI{Summary: []inspectedPair{}, Properties: []inspectedPair{}, Tables: []inspectedTable{}, Streams: []inspectedStream{}}
 	for _, p := range c.Summary() {
 		in.Summary = append(in.Summary, inspectedPair(p))
+	}
+	for _, p := range c.Properties() {
+		in.Properties = append(in.Properties, inspectedPair(p))
+	}
+	for _, s := range p.Windows.Services {
+		in.Services = append(in.Services, inspectedService(s))
 	}
 	for _, t := range c.Tables() {
 		in.Tables = append(in.Tables, inspectedTable(t))
@@ -186,32 +209,53 @@ type inspected struct {
 	Vendor      string    `json:"vendor,omitempty"`
 	Maintainer  string    `json:"maintainer,omitempty"`
 	Homepage    string    `json:"homepage,omitempty"`
+	Group       string    `json:"group,omitempty"`    // of a DEB its section
+	Priority    string    `json:"priority,omitempty"` // of a DEB
+	BuildHost   string    `json:"buildHost,omitempty"`
+	SourceRPM   string    `json:"sourceRPM,omitempty"`
+	Prefixes    []string  `json:"prefixes,omitempty"`
 	Date        time.Time `json:"date,omitzero"`
 	Compression string    `json:"compression,omitempty"`
 	Checked     string    `json:"checked"` // digests of all of the package: "all", or "headers"
 
 	// Parts that were not asked for are nil.
 	Relations  []inspectedRelation  `json:"relations,omitzero"`
+	Accounts   []inspectedAccount   `json:"accounts,omitempty"`
 	Scripts    []inspectedScript    `json:"scripts,omitzero"`
 	Triggers   []inspectedTrigger   `json:"triggers,omitempty"`
 	Fields     []inspectedPair      `json:"fields,omitempty"`
 	Members    []string             `json:"members,omitempty"`
-	Layout     packaging.Layout     `json:"layout,omitzero"`
+	Layout     packaging.Listing    `json:"layout,omitzero"`
+	Changelog  []inspectedChange    `json:"changelog,omitempty"`
 	Signatures []inspectedSignature `json:"signatures,omitzero"`
 	MSI        *inspectedMSI        `json:"msi,omitempty"`
 }
 
 // inspectedMSI is what an MSI has besides. Parts that were not asked for are nil.
 type inspectedMSI struct {
-	Summary []inspectedPair   `json:"summary,omitzero"`
-	Tables  []inspectedTable  `json:"tables,omitzero"`
-	Streams []inspectedStream `json:"streams,omitzero"`
-	Actions []inspectedAction `json:"actions"` // in the order in which they run
+	Summary    []inspectedPair    `json:"summary,omitzero"`
+	Properties []inspectedPair    `json:"properties,omitzero"`
+	Services   []inspectedService `json:"services,omitempty"`
+	Tables     []inspectedTable   `json:"tables,omitzero"`
+	Streams    []inspectedStream  `json:"streams,omitzero"`
+	Actions    []inspectedAction  `json:"actions"` // in the order in which they run
 }
 
 type inspectedPair struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+}
+
+type inspectedService struct {
+	Name         string                 `json:"name"`
+	DisplayName  string                 `json:"displayName,omitempty"`
+	Description  string                 `json:"description,omitempty"`
+	Program      string                 `json:"program"`
+	Arguments    []string               `json:"arguments,omitempty"`
+	Start        packaging.ServiceStart `json:"start"`
+	Account      string                 `json:"account,omitempty"`
+	Dependencies []string               `json:"dependencies,omitempty"`
+	AtInstall    bool                   `json:"atInstall,omitempty"`
 }
 
 type inspectedTable struct {
@@ -238,16 +282,31 @@ type inspectedRelation struct {
 	For  []packaging.Phase      `json:"for,omitempty"`
 }
 
+type inspectedAccount struct {
+	User    string `json:"user,omitempty"`
+	Group   string `json:"group,omitempty"`
+	Home    string `json:"home,omitempty"`
+	Shell   string `json:"shell,omitempty"`
+	Comment string `json:"comment,omitempty"`
+}
+
 type inspectedTrigger struct {
-	Kind   string           `json:"kind"`
-	On     []string         `json:"on"`
-	Script *inspectedScript `json:"script,omitempty"` // without a phase; a DEB's triggers have none
+	Kind     string           `json:"kind"`
+	On       []string         `json:"on"`
+	Script   *inspectedScript `json:"script,omitempty"` // without a phase; a DEB's triggers have none
+	Priority uint32           `json:"priority,omitempty"`
 }
 
 type inspectedScript struct {
 	Phase       packaging.Phase `json:"phase,omitempty"`
 	Interpreter []string        `json:"interpreter,omitempty"`
 	Body        string          `json:"body"`
+}
+
+type inspectedChange struct {
+	Date   time.Time `json:"date"`
+	Author string    `json:"author"`
+	Text   string    `json:"text"`
 }
 
 type inspectedSignature struct {
@@ -283,20 +342,24 @@ func inspection(format string, p *packaging.Package) inspected {
 	in := inspected{
 		Format: format, Name: p.Name, Epoch: p.Epoch, Version: p.Version, Release: p.Release, Arch: p.Arch,
 		Summary: p.Summary, Description: p.Description, License: p.License, Vendor: p.Vendor,
-		Maintainer: p.Maintainer, Homepage: p.Homepage, Date: p.Date.UTC(), Compression: p.Compression.Codec,
-		Checked: "all", Relations: []inspectedRelation{}, Scripts: []inspectedScript{}, Layout: p.Layout,
+		Maintainer: p.Maintainer, Homepage: p.Homepage, Group: p.Group, Priority: p.Priority, Prefixes: p.Prefixes,
+		Date: p.Date.UTC(), Compression: p.Compression.Codec,
+		Checked: "all", Relations: []inspectedRelation{}, Scripts: []inspectedScript{}, Layout: packaging.Listing(p.Layout),
 	}
 	if in.Layout == nil {
-		in.Layout = packaging.Layout{}
+		in.Layout = packaging.Listing{}
 	}
 	for _, r := range p.Relations {
 		in.Relations = append(in.Relations, inspectedRelation(r))
+	}
+	for _, a := range p.Accounts {
+		in.Accounts = append(in.Accounts, inspectedAccount(a))
 	}
 	for _, s := range p.Scripts {
 		in.Scripts = append(in.Scripts, inspectedScript(s))
 	}
 	for _, t := range p.Triggers {
-		it := inspectedTrigger{Kind: t.Kind, On: t.On}
+		it := inspectedTrigger{Kind: t.Kind, On: t.On, Priority: t.Priority}
 		if t.Script.Body != "" || t.Script.Interpreter != nil {
 			it.Script = new(inspectedScript(t.Script))
 		}
@@ -307,6 +370,9 @@ func inspection(format string, p *packaging.Package) inspected {
 	}
 	for _, m := range p.Members {
 		in.Members = append(in.Members, m.Name)
+	}
+	for _, c := range p.Changelog {
+		in.Changelog = append(in.Changelog, inspectedChange(c))
 	}
 	return in
 }
@@ -328,6 +394,7 @@ func (o *inspectOptions) print(w io.Writer, in inspected, p *packaging.Package) 
 	}
 	if all || o.deps {
 		printRelations(b, p)
+		printAccounts(b, p)
 	}
 	if all || o.scripts {
 		printScripts(b, p)
@@ -346,6 +413,9 @@ func (o *inspectOptions) print(w io.Writer, in inspected, p *packaging.Package) 
 	}
 	if all && in.MSI != nil {
 		printStreams(b, in.MSI)
+	}
+	if o.changelog {
+		printChangelog(b, p)
 	}
 	if o.signatures || all && len(in.Signatures) > 0 {
 		printSignatures(b, in.Signatures)
@@ -389,10 +459,22 @@ func printFacts(b io.Writer, in inspected, p *packaging.Package) {
 	line("Vendor", p.Vendor)
 	line("Maintainer", p.Maintainer)
 	line("Homepage", p.Homepage)
+	if in.Format == "deb" {
+		line("Section", p.Group)
+	} else {
+		line("Group", p.Group)
+	}
+	line("Priority", p.Priority)
+	line("Source RPM", in.SourceRPM)
+	line("Build host", in.BuildHost)
+	line("Prefixes", strings.Join(p.Prefixes, " "))
 	if !p.Date.IsZero() {
 		line("Date", p.Date.UTC().Format(time.RFC3339))
 	}
 	line("Compression", p.Compression.Codec)
+	if n := len(p.Changelog); n > 0 {
+		line("Changelog", fmt.Sprintf("%d changes, the newest of %s", n, p.Changelog[0].Date.UTC().Format(time.DateOnly)))
+	}
 	if x := p.Windows; x != nil {
 		line("Product", x.ProductName)
 		line("Upgrade code", x.UpgradeCode)
@@ -422,7 +504,11 @@ func printSignatures(b io.Writer, list []inspectedSignature) {
 func printMSI(b io.Writer, in *inspectedMSI, p *packaging.Package) {
 	fmt.Fprint(b, "\nSummary\n")
 	for _, s := range in.Summary {
-		fmt.Fprintf(b, "  %-13s %s\n", s.Name, s.Value)
+		fmt.Fprintf(b, "  %-13s %s\n", s.Name, oneLine(s.Value))
+	}
+	fmt.Fprint(b, "\nProperties\n")
+	for _, x := range in.Properties {
+		fmt.Fprintf(b, "  %-24s %s\n", oneLine(x.Name), oneLine(x.Value))
 	}
 	if len(p.Windows.Services) > 0 {
 		fmt.Fprint(b, "\nServices\n")
@@ -474,6 +560,35 @@ func printRelations(b io.Writer, p *packaging.Package) {
 	}
 }
 
+func printAccounts(b io.Writer, p *packaging.Package) {
+	if len(p.Accounts) > 0 {
+		fmt.Fprint(b, "\nAccounts\n")
+	}
+	for _, a := range p.Accounts {
+		if a.User == "" {
+			fmt.Fprintf(b, "  %-12s %s\n", "group", oneLine(a.Group))
+			continue
+		}
+		facts := []string{a.User}
+		for _, f := range []struct{ name, value string }{{"group", a.Group}, {"home", a.Home}, {"shell", a.Shell}, {"comment", a.Comment}} {
+			if f.value != "" {
+				facts = append(facts, f.name+" "+f.value)
+			}
+		}
+		fmt.Fprintf(b, "  %-12s %s\n", "user", oneLine(strings.Join(facts, ", ")))
+	}
+}
+
+func printChangelog(b io.Writer, p *packaging.Package) {
+	fmt.Fprint(b, "\nChangelog\n")
+	if len(p.Changelog) == 0 {
+		fmt.Fprint(b, "  none in the headers\n")
+	}
+	for _, c := range p.Changelog {
+		fmt.Fprintf(b, "  %s %s\n%s\n", c.Date.UTC().Format(time.DateOnly), oneLine(c.Author), indent(indent(c.Text)))
+	}
+}
+
 func printScripts(b io.Writer, p *packaging.Package) {
 	for _, s := range p.Scripts {
 		fmt.Fprintf(b, "\n%s script", s.Phase)
@@ -483,7 +598,14 @@ func printScripts(b io.Writer, p *packaging.Package) {
 		fmt.Fprintf(b, "\n%s\n", indent(s.Body))
 	}
 	for _, t := range p.Triggers {
-		fmt.Fprintf(b, "\n%s on %s\n", t.Kind, oneLine(strings.Join(t.On, ", ")))
+		fmt.Fprintf(b, "\n%s on %s", t.Kind, oneLine(strings.Join(t.On, ", ")))
+		if t.Priority != 0 {
+			fmt.Fprintf(b, ", priority %d", t.Priority)
+		}
+		if len(t.Script.Interpreter) > 0 {
+			fmt.Fprintf(b, " (%s)", strings.Join(t.Script.Interpreter, " "))
+		}
+		fmt.Fprint(b, "\n")
 		if t.Script.Body != "" {
 			fmt.Fprintf(b, "%s\n", indent(t.Script.Body))
 		}
@@ -513,7 +635,16 @@ func entryLine(e *packaging.Entry) string {
 	for _, note := range []struct {
 		on   bool
 		text string
-	}{{e.Config != packaging.NotConfig, e.Config.String()}, {e.Ghost, "ghost"}, {e.Doc, "doc"}, {e.Lic, "license"}, {e.Caps != "", e.Caps}} {
+	}{
+		{e.Config != packaging.NotConfig, e.Config.String()},
+		{e.Ghost, "ghost"},
+		{e.Doc, "doc"},
+		{e.Lic, "license"},
+		{e.Readme, "readme"},
+		{e.Lang != "", "lang " + e.Lang},
+		{len(e.NoVerify) > 0, "not verified: " + strings.Join(e.NoVerify, " ")},
+		{e.Caps != "", e.Caps},
+	} {
 		if note.on {
 			s.WriteString(" [" + note.text + "]")
 		}
