@@ -317,6 +317,23 @@ func TestProxy(t *testing.T) {
 	if r := b.Sh(t, line); r.Code != 7 || !strings.Contains(r.Stderr, "curl: (7)") {
 		t.Errorf("the server can be reached without a proxy: %s", r)
 	}
+	// What the proxy itself answers is not the server's.
+	b.Sh(t, "curl -sS --insecure -x http://"+proxy+" 'https://"+l.server+"/api/v18/software/ven/image?pair_script=pair.sh' -o /root/pair.sh").OK(t)
+	for _, refused := range []struct {
+		server string
+		status int
+		says   string
+	}{
+		{l.server, 8, "The certificate of " + l.server + " is not trusted ("},
+		{"nowhere.invalid:8443", 9, "nowhere.invalid:8443 cannot be reached ("},
+	} {
+		for _, hide := range []string{"wget", "curl"} {
+			r := b.Sh(t, "mv /usr/bin/"+hide+" /root; sh /root/pair.sh --dry-run --management-server "+refused.server+" --proxy-server "+proxy+"; code=$?; mv /root/"+hide+" /usr/bin; exit $code")
+			if r.Code != refused.status || !strings.Contains(r.Stderr, refused.says) {
+				t.Errorf("without %s, want status %d and %q: %s", hide, refused.status, refused.says, r)
+			}
+		}
+	}
 	pairs(t, b, l, "export https_proxy=http://"+proxy+"; "+line+" --proxy-server "+proxy)
 	if n := count.Load(); n < 5 {
 		t.Errorf("the proxy was asked for %d connections", n)

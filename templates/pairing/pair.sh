@@ -672,8 +672,8 @@ headers() {
 		line=${line%"$cr"}
 		while :; do case $line in ' '*) line=${line# } ;; *) break ;; esac done
 		case $line in
-		HTTP/*)
-			http=${line#* }
+		HTTP/*) # the last one's counts: a proxy answers before the server does
+			http=${line#* } date='' length='' checksum=''
 			http=${http%% *}
 			;;
 		curl:* | ERROR:* | *failed:*) reason=${reason:-$line} ;;
@@ -685,6 +685,20 @@ headers() {
 	done <<END
 $answer
 END
+	case $downloader:$asked in
+	curl:0 | wget:0 | wget:8) ;;
+	*) http='' ;; # nobody but a proxy has answered
+	esac
+}
+
+# is_untrusted says whether the downloader ended with that status because it does not
+# trust the server. To wget a proxy that refuses is the same.
+is_untrusted() { # STATUS OUTPUT
+	case $downloader:$1 in
+	curl:51 | curl:58 | curl:60 | curl:66 | curl:77 | curl:83) ;;
+	wget:5) case $2 in *'Proxy tunneling failed'*) return 1 ;; *) ;; esac ;;
+	*) return 1 ;;
+	esac
 }
 
 # check_server asks for the package, or for this script if there is none to install.
@@ -721,18 +735,17 @@ check_server() {
 		fi
 		return
 	fi
-	case $downloader:$asked in
-	curl:51 | curl:58 | curl:60 | curl:66 | curl:77 | curl:83 | wget:5)
-		insecure_was=$insecure insecure=1
-		headers "$address" # for the clock alone; it carries nothing secret
-		insecure=$insecure_was
-		check_clock 300
-		if [ -z "$late" ]; then
-			problem 8 "The certificate of $server is not trusted ($why): install its authority's certificate, or name it with --ca-file."
-		fi
-		;;
-	*) problem 9 "$server cannot be reached ($why): look at its name and port, the network, firewalls and --proxy-server." ;;
-	esac
+	if ! is_untrusted "$asked" "$answer"; then
+		problem 9 "$server cannot be reached ($why): look at its name and port, the network, firewalls and --proxy-server."
+		return
+	fi
+	insecure_was=$insecure insecure=1
+	headers "$address" # for the clock alone; it carries nothing secret
+	insecure=$insecure_was
+	check_clock 300
+	if [ -z "$late" ]; then
+		problem 8 "The certificate of $server is not trusted ($why): install its authority's certificate, or name it with --ca-file."
+	fi
 }
 
 # check_clock compares with the server's. Five minutes spoil certificates that are new;
@@ -830,6 +843,10 @@ download() {
 			logged ask --fail --speed-limit 1 --speed-time 30 --continue-at - --output "$file" "$address"
 		else
 			logged ask --continue --output-document="$file" "$address"
+		fi
+		if is_untrusted "$result" "$(cat "$work/output")"; then
+			shown
+			fail 8 "The certificate of $server is not trusted any more: look at what is between this host and the server, and run the line again."
 		fi
 		case $downloader:$result in
 		curl:33 | curl:36) rm -f "$file" ;; # it cannot go on in the middle

@@ -74,12 +74,12 @@ func FuzzQuote(f *testing.F) {
 
 // noServers are none, to the programs and to pair.sh.
 var noServers = []string{
-	"https://pce:8443", "pce", "pce:0", "pce:65536", "pce:08443", "p ce:1", "h_ü:1", "-pce:1", "p..ce:1", "$(id):1", "::1:1", "[x]:1", "[1]:1", "pce:1\n",
+	"https://pce:8443", "pce", "pce:0", "pce:65536", "pce:08443", "p ce:1", "h_ü:1", "-pce:1", "p..ce:1", "$(id):1", "::1:1", "[x]:1", "[1]:1",
 	strings.Repeat("p", 254) + ":1",
 }
 
 func TestIsServer(t *testing.T) {
-	for _, s := range append(noServers, "", ":1") {
+	for _, s := range append(noServers, "", ":1", "pce:1\n") {
 		if IsServer(s) {
 			t.Errorf("%q is taken for a server", s)
 		}
