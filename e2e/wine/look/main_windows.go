@@ -37,7 +37,7 @@ func main() {
 
 func run(args []string) error {
 	if slices.Equal(args, []string{"stay"}) {
-		fmt.Println(true)
+		fmt.Fprintln(os.Stdout, true)
 		for {
 			time.Sleep(time.Hour)
 		}
