@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -143,10 +144,7 @@ type uploaded struct {
 // postRelease imports what is sent: a package file, or the bundle that vpkg build
 // writes with --bundle.
 func (s *Server) postRelease(c *call) error {
-	name := c.query.Get("name")
 	switch {
-	case name == "":
-		return refuse(http.StatusBadRequest, "name has to be given: the file's")
 	case c.r.ContentLength < 0:
 		return refuse(http.StatusLengthRequired, "Content-Length has to be given")
 	case c.r.ContentLength == 0:
@@ -154,13 +152,26 @@ func (s *Server) postRelease(c *call) error {
 	case c.r.ContentLength > s.Limits.Upload:
 		return refuse(http.StatusRequestEntityTooLarge, "the file has %d bytes, the limit is %d", c.r.ContentLength, s.Limits.Upload)
 	}
+	s.boundUpload(c)
+	// Who is still sending when the connection is closed may never see the answer, so
+	// that also what is refused is read to its end.
+	sending := c.r.Header.Get("Expect") == "" // else the client waits for the first read
+	defer func() {
+		if sending {
+			io.Copy(io.Discard, c.r.Body) //nolint:errcheck // there is nobody to tell
+		}
+	}()
+	name := c.query.Get("name")
+	if name == "" {
+		return refuse(http.StatusBadRequest, "name has to be given: the file's")
+	}
 	select {
 	case s.uploads <- struct{}{}:
 		defer func() { <-s.uploads }()
 	default:
 		return refuse(http.StatusServiceUnavailable, "others are uploading; try again later")
 	}
-	s.boundUpload(c)
+	sending = true
 	done, err := c.lib.ImportFrom(c.r.Context(), name, c.r.ContentLength, c.r.Body)
 	status, answer := http.StatusOK, uploadAnswer{Packages: []uploaded{}}
 	for _, d := range done {

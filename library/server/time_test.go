@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -189,6 +191,70 @@ func TestClientsThatGo(t *testing.T) {
 	a := w.plain("POST", "/api/v1/ven/activate", body).want(t, 201)
 	if id := decode[map[string]any](t, a)["agent_id"]; id != "1" {
 		t.Errorf("agent %v, want the one that was paired first", id)
+	}
+}
+
+// A client that is still sending gets to know why its upload is refused, also over TLS,
+// whether it waits to be told to send or not.
+func TestRefusedUploads(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, query, header string
+		change              func(*world)
+		before, status      string // status before the body is sent; empty means none
+	}{
+		{"a name that is none", "?name=a/b.rpm", "Expect: 100-continue\r\n", nil, "100", "422"},
+		{"a name that is none, at once", "?name=a/b.rpm", "", nil, "", "422"},
+		{"too large", "?name=a.rpm", "Expect: 100-continue\r\n", func(w *world) { w.lib.MaxPackage = 1000 }, "100", "422"},
+		{"a full disk", "?name=a.rpm", "Expect: 100-continue\r\n", func(w *world) { w.lib.Packages = full{} }, "100", "507"},
+		{"a full disk, at once", "?name=a.rpm", "", func(w *world) { w.lib.Packages = full{} }, "", "507"},
+		{"no name", "", "Expect: 100-continue\r\n", nil, "400", ""},
+		{"no name, at once", "", "", nil, "", "400"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil)
+			if c.change != nil {
+				c.change(w)
+			}
+			ts := httptest.NewUnstartedServer(nil)
+			ts.Config = w.server.HTTPServer()
+			ts.StartTLS()
+			t.Cleanup(ts.Close)
+			conn, err := tls.Dial("tcp", ts.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true}) // a certificate of the test's own
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil { // so that a test that fails ends
+				t.Fatal(err)
+			}
+			const size = 32 << 20 // more than is under way
+			r := w.request("POST", "/", "")
+			fmt.Fprintf(conn, "POST /api/v18/software/ven/releases%s HTTP/1.1\r\nHost: a\r\nAuthorization: %s\r\nContent-Length: %d\r\n%s\r\n",
+				c.query, r.Header.Get("Authorization"), size, c.header)
+			in := bufio.NewReader(conn)
+			read := func(want string) {
+				t.Helper()
+				a, err := http.ReadResponse(in, r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer a.Body.Close()
+				if b, err := io.ReadAll(a.Body); !strings.HasPrefix(a.Status, want) || err != nil {
+					t.Errorf("%s %s (%v), want %s", a.Status, b, err, want)
+				}
+			}
+			if c.before != "" {
+				read(c.before)
+			}
+			if c.status != "" {
+				if _, err := conn.Write(make([]byte, size)); err != nil {
+					t.Fatalf("sending: %v", err)
+				}
+				read(c.status)
+			}
+		})
 	}
 }
 
