@@ -404,6 +404,15 @@ func TestProfile(t *testing.T) {
 	if _, err := l.SaveProfile(t.Context(), library.NewProfile("servers")); !errors.Is(err, library.ErrExists) {
 		t.Errorf("the same name twice: %v, want %v", err, library.ErrExists)
 	}
+	if _, err := l.UpdateProfile(t.Context(), p.ID, func(p *library.Profile) error { p.Mode = "off"; return nil }); !errors.Is(err, library.ErrInvalid) {
+		t.Errorf("a mode that there is not: %v, want %v", err, library.ErrInvalid)
+	}
+	if _, err := l.UpdateProfile(t.Context(), p.ID, func(p *library.Profile) error { p.Name = "x"; return io.EOF }); !errors.Is(err, io.EOF) {
+		t.Errorf("a change that is refused: %v, want %v", err, io.EOF)
+	}
+	if got, err := l.Profile(t.Context(), p.ID); cmp.Diff(want, got) != "" || err != nil {
+		t.Errorf("profile %+v (%v) after refused changes, want %+v", got, err, want)
+	}
 	p.Version = "9"
 	if _, err := l.SaveProfile(t.Context(), p); !errors.Is(err, library.ErrInvalid) {
 		t.Errorf("a release that there is not: %v, want %v", err, library.ErrInvalid)
@@ -413,6 +422,9 @@ func TestProfile(t *testing.T) {
 	}
 	if _, err := l.SaveProfile(t.Context(), changed); !errors.Is(err, library.ErrNotFound) {
 		t.Errorf("saving a removed one: %v, want %v", err, library.ErrNotFound)
+	}
+	if _, err := l.UpdateProfile(t.Context(), p.ID, func(*library.Profile) error { return nil }); !errors.Is(err, library.ErrNotFound) {
+		t.Errorf("changing a removed one: %v, want %v", err, library.ErrNotFound)
 	}
 }
 

@@ -226,44 +226,75 @@ func (l *Library) Profile(ctx context.Context, id int64) (p Profile, err error) 
 	return p, err
 }
 
-// SaveProfile makes a profile if its ID is 0, and otherwise changes the one that
-// there is, whose counts it leaves alone. It returns the profile as it is then.
+// SaveProfile makes a profile if its ID is 0, and otherwise puts p in the place of the
+// one that there is, whose counts it leaves alone. It returns the profile as it is then.
 func (l *Library) SaveProfile(ctx context.Context, p Profile) (Profile, error) {
 	if err := p.Validate(); err != nil {
 		return Profile{}, err
 	}
-	err := l.Store.Update(ctx, func(tx Tx) error {
-		now, kind, was := l.now(), EventProfileCreate, Profile{}
-		was.Created = now
+	err := l.Store.Update(ctx, func(tx Tx) (err error) {
+		var was Profile
 		if p.ID != 0 {
-			var err error
 			if was, err = tx.Profile(p.ID); err != nil {
-				return err
-			}
-			kind = EventProfileUpdate
-		}
-		p.keep(was)
-		p.Updated = now
-		if p.Version != "" && p.Version != was.Version {
-			images, err := tx.Images()
-			if err != nil {
-				return err
-			}
-			if !slices.ContainsFunc(images, func(i Image) bool { return i.Release == p.Version }) {
-				return fmt.Errorf("pairing profile: %w: there is no release %q", ErrInvalid, p.Version)
+				return fmt.Errorf("pairing profile %d: %w", p.ID, err)
 			}
 		}
-		if err := tx.SaveProfile(&p); err != nil {
-			return err
-		}
-		e := l.event(kind, strconv.FormatInt(p.ID, 10))
-		e.Detail = p.Name
-		return tx.AddEvent(e)
+		return l.saveProfile(tx, &p, was)
 	})
 	if err != nil {
-		return Profile{}, fmt.Errorf("pairing profile %q: %w", p.Name, err)
+		return Profile{}, err
 	}
 	return p, nil
+}
+
+// UpdateProfile changes the profile as it is in the Store then, so that nothing is lost
+// that others change meanwhile. What change returns is returned, and then nothing is
+// saved; it waits for nothing, for no other Update runs until it is done.
+func (l *Library) UpdateProfile(ctx context.Context, id int64, change func(*Profile) error) (p Profile, err error) {
+	err = l.Store.Update(ctx, func(tx Tx) error {
+		was, err := tx.Profile(id)
+		if err != nil {
+			return fmt.Errorf("pairing profile %d: %w", id, err)
+		}
+		p = was
+		if err := change(&p); err != nil {
+			return err
+		}
+		if err := p.Validate(); err != nil {
+			return err
+		}
+		return l.saveProfile(tx, &p, was)
+	})
+	if err != nil {
+		return Profile{}, err
+	}
+	return p, nil
+}
+
+// saveProfile saves a valid profile in the place of another one, or as a new one if
+// that is zero.
+func (l *Library) saveProfile(tx Tx, p *Profile, was Profile) error {
+	now, kind := l.now(), EventProfileUpdate
+	if was.ID == 0 {
+		was.Created, kind = now, EventProfileCreate
+	}
+	p.keep(was)
+	p.Updated = now
+	if p.Version != "" && p.Version != was.Version {
+		images, err := tx.Images()
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(images, func(i Image) bool { return i.Release == p.Version }) {
+			return fmt.Errorf("pairing profile: %w: there is no release %q", ErrInvalid, p.Version)
+		}
+	}
+	if err := tx.SaveProfile(p); err != nil {
+		return fmt.Errorf("pairing profile %q: %w", p.Name, err)
+	}
+	e := l.event(kind, strconv.FormatInt(p.ID, 10))
+	e.Detail = p.Name
+	return tx.AddEvent(e)
 }
 
 // RemoveProfile removes a profile and its keys. What was paired with it stays.

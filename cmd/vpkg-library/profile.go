@@ -122,8 +122,12 @@ visibility_only, everything locked, keys without a limit.
 				return err
 			}
 			defer d.Close()
-			p, err := o.apply(cmd, library.NewProfile(args[0]))
+			change, err := o.read(cmd)
 			if err != nil {
+				return err
+			}
+			p := library.NewProfile(args[0])
+			if err := change(&p); err != nil {
 				return err
 			}
 			if p, err = d.SaveProfile(cmd.Context(), p); err != nil {
@@ -158,17 +162,12 @@ uses and their lifespan.
 				return err
 			}
 			defer d.Close()
-			p, err := d.Profile(cmd.Context(), id)
-			if err == nil {
-				p, err = o.apply(cmd, p)
-			}
-			if err == nil {
-				_, err = d.SaveProfile(cmd.Context(), p)
-			}
+			change, err := o.read(cmd)
 			if err != nil {
-				return fmt.Errorf("profile %d: %w", id, err)
+				return err
 			}
-			return nil
+			_, err = d.UpdateProfile(cmd.Context(), id, change)
+			return err
 		},
 	}
 	o.flags(cmd, new(library.Profile))
@@ -203,29 +202,34 @@ func (o *profileOptions) flags(cmd *cobra.Command, p *library.Profile) {
 	profileFlags(cmd.Flags(), p)
 }
 
-// apply changes what the JSON object and the flags say.
-func (o *profileOptions) apply(cmd *cobra.Command, p library.Profile) (library.Profile, error) {
+// read reads the JSON object, and gives what it and the flags change.
+func (o *profileOptions) read(cmd *cobra.Command) (func(*library.Profile) error, error) {
+	var b []byte
 	if o.json != "" {
-		b, err := readInput(cmd, o.json, maxSettings)
-		if err != nil {
-			return p, err
-		}
-		if p, err = library.ParseProfile(p, b); err != nil {
-			return p, fmt.Errorf("%s: %w", o.json, err)
+		var err error
+		if b, err = readInput(cmd, o.json, maxSettings); err != nil {
+			return nil, err
 		}
 	}
-	onto := new(pflag.FlagSet)
-	profileFlags(onto, &p)
-	var errs []error
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if onto.Lookup(f.Name) != nil {
-			errs = append(errs, onto.Set(f.Name, f.Value.String()))
+	return func(p *library.Profile) (err error) {
+		if o.json != "" {
+			if *p, err = library.ParseProfile(*p, b); err != nil {
+				return fmt.Errorf("%s: %w", o.json, err)
+			}
 		}
-	})
-	if err := errors.Join(errs...); err != nil {
-		return p, usageError{err}
-	}
-	return p, p.Validate()
+		onto := new(pflag.FlagSet)
+		profileFlags(onto, p)
+		var errs []error
+		cmd.Flags().Visit(func(f *pflag.Flag) {
+			if onto.Lookup(f.Name) != nil {
+				errs = append(errs, onto.Set(f.Name, f.Value.String()))
+			}
+		})
+		if err := errors.Join(errs...); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}, nil
 }
 
 // profileFlags has a flag for every field of a profile that people set.

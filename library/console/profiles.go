@@ -217,12 +217,16 @@ func (h *handler) deleteProfile(v *visit) error {
 }
 
 func (h *handler) enableProfile(v *visit) error {
-	p, err := h.profileOf(v)
+	id, err := v.id()
 	if err != nil {
 		return err
 	}
-	p.Enabled = v.form("enabled") != ""
-	if _, err := v.lib.SaveProfile(v.r.Context(), p); err != nil {
+	enabled := v.form("enabled") != ""
+	p, err := v.lib.UpdateProfile(v.r.Context(), id, func(p *library.Profile) error {
+		p.Enabled = enabled
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	said := " is disabled: its keys pair nothing."

@@ -262,7 +262,7 @@ func (s *Server) getProfile(c *call) error {
 }
 
 func (s *Server) putProfile(c *call) error {
-	p, err := c.profile()
+	id, err := c.id("id")
 	if err != nil {
 		return err
 	}
@@ -270,10 +270,7 @@ func (s *Server) putProfile(c *call) error {
 	if err := s.readJSON(c, maxJSON, &q, true); err != nil {
 		return err
 	}
-	if err := q.apply(&p); err != nil {
-		return err
-	}
-	if _, err := c.lib.SaveProfile(c.r.Context(), p); err != nil {
+	if _, err := c.lib.UpdateProfile(c.r.Context(), id, q.apply); err != nil {
 		return err
 	}
 	c.noContent()

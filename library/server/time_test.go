@@ -194,6 +194,40 @@ func TestClientsThatGo(t *testing.T) {
 	}
 }
 
+// A change of a profile that arrives slowly takes nothing back that others change
+// meanwhile.
+func TestSlowChange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	p := w.profile(nil)
+	address, _, _ := w.start()
+	const path, body = "/api/v18/orgs/1/pairing_profiles/1", `{"description": "slow"}`
+	r := w.request("PUT", path, body)
+	c := dial(t, address, fmt.Sprintf("PUT %s HTTP/1.1\r\nHost: a\r\nAuthorization: %s\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n",
+		path, r.Header.Get("Authorization"), len(body)))
+	in := bufio.NewReader(c)
+	status := func(want int) {
+		t.Helper()
+		a, err := http.ReadResponse(in, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Body.Close()
+		if a.StatusCode != want {
+			t.Errorf("status %d, want %d", a.StatusCode, want)
+		}
+	}
+	status(100) // the server waits for the body
+	w.call("PUT", path, `{"enabled": false}`).want(t, 204)
+	if _, err := io.WriteString(c, body); err != nil {
+		t.Fatal(err)
+	}
+	status(204)
+	if p, err := w.lib.Profile(t.Context(), p.ID); err != nil || p.Enabled || p.Description != "slow" {
+		t.Errorf("profile %+v (%v), want both changes", p, err)
+	}
+}
+
 // A client that is still sending gets to know why its upload is refused, also over TLS,
 // whether it waits to be told to send or not.
 func TestRefusedUploads(t *testing.T) {
