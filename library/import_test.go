@@ -217,7 +217,7 @@ func TestImportRefuses(t *testing.T) {
 			bad, badBody := fake("1.0", "el9", "x86_64")
 			tt.spoil(bad, &badBody)
 			done, err := l.Import(t.Context(), writeDist(t, []map[string]any{bad, good}, []string{badBody, goodBody}))
-			want := []string{"agent 1.0-1 el8/x86_64"}
+			want := []string{"agent 1.0-1 (default) el8/x86_64"}
 			if tt.whole {
 				want = nil
 			} else if len(done) == 2 {
@@ -382,7 +382,7 @@ func TestVersionChoice(t *testing.T) {
 	add(t, l, "1.9", "el8/x86_64", "debian13/amd64", "windows/x64")
 	add(t, l, "1.10", "el8/x86_64", "debian13/amd64")
 	add(t, l, "1.2", "el8/x86_64")
-	if got := releases(t, l); got[0] != "agent 1.10-1 debian13/amd64 el8/x86_64" || len(got) != 3 {
+	if got := releases(t, l); got[0] != "agent 1.10-1 (default) debian13/amd64 el8/x86_64" || len(got) != 3 {
 		t.Errorf("releases %q, want 1.10 first", got)
 	}
 	p := newProfile(t, l, func(p *library.Profile) { p.Version = "1.2-1" })
@@ -429,6 +429,9 @@ func TestVersionChoice(t *testing.T) {
 		t.Fatal(err)
 	}
 	choose(0, "el8", "x86_64", "1.10-1")
+	if err := l.Remove(t.Context(), "agent", "1.10-1"); !errors.Is(err, library.ErrInUse) {
+		t.Errorf("removing the newest, which machines get: %v, want %v", err, library.ErrInUse)
+	}
 	wantFiles(t, l, 6)
 	if err := l.Remove(t.Context(), "agent", "1.9-1"); err != nil {
 		t.Fatal(err)
@@ -437,5 +440,22 @@ func TestVersionChoice(t *testing.T) {
 	choose(0, "windows", "x64", "")
 	if _, _, err := l.Open(t.Context(), "agent-1.9-1.x64.msi"); !errors.Is(err, library.ErrNotFound) {
 		t.Errorf("opening a removed package: %v, want %v", err, library.ErrNotFound)
+	}
+}
+
+// The last release can be removed, and what was said of it goes with it.
+func TestRemoveLast(t *testing.T) {
+	l, _ := newLibrary(t)
+	add(t, l, "1.0", "el8/x86_64")
+	if err := l.SetDefault(t.Context(), "agent", "1.0-1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Remove(t.Context(), "agent", "1.0-1"); err != nil {
+		t.Fatal(err)
+	}
+	add(t, l, "1.0", "el8/x86_64")
+	add(t, l, "2.0", "el8/x86_64")
+	if d := cmp.Diff([]string{"agent 2.0-1 (default) el8/x86_64", "agent 1.0-1 el8/x86_64"}, releases(t, l)); d != "" {
+		t.Errorf("releases (-want +got):\n%s", d)
 	}
 }

@@ -30,6 +30,7 @@ type Release struct {
 	Product string
 	Version string
 	Default bool // it is what machines get whose profile names no version
+	Chosen  bool // it was made the default; one that was not is it as the newest
 	Images  []Image
 }
 
@@ -55,11 +56,7 @@ func (l *Library) releases(tx Tx) ([]Release, error) {
 			rs[n].Images = append(rs[n].Images, i)
 			continue
 		}
-		set, err := tx.Setting(defaultSetting(i.Product))
-		if err != nil {
-			return nil, err
-		}
-		rs = append(rs, Release{Product: i.Product, Version: i.Release, Default: set == i.Release, Images: []Image{i}})
+		rs = append(rs, Release{Product: i.Product, Version: i.Release, Images: []Image{i}})
 	}
 	slices.SortStableFunc(rs, func(a, b Release) int {
 		if c := strings.Compare(a.Product, b.Product); c != 0 {
@@ -67,6 +64,22 @@ func (l *Library) releases(tx Tx) ([]Release, error) {
 		}
 		return l.Compare(b.Version, a.Version)
 	})
+	for i, newest := range rs {
+		if i > 0 && rs[i-1].Product == newest.Product {
+			continue
+		}
+		set, err := tx.Setting(defaultSetting(newest.Product))
+		if err != nil {
+			return nil, err
+		}
+		d := slices.IndexFunc(rs, func(r Release) bool { return r.Product == newest.Product && r.Version == set })
+		if d >= 0 {
+			rs[d].Chosen = true
+		} else {
+			d = i
+		}
+		rs[d].Default = true
+	}
 	return rs, nil
 }
 
@@ -92,8 +105,9 @@ func (l *Library) SetDefault(ctx context.Context, product, version string) error
 	})
 }
 
-// Remove removes a release with its packages. One that is the default, or that a
-// profile names, is ErrInUse.
+// Remove removes a release with its packages. One that a profile names is ErrInUse, and
+// so is the default, unless it is the last of its product: otherwise machines would get
+// another one without anybody having said so.
 func (l *Library) Remove(ctx context.Context, product, version string) error {
 	err := l.Store.Update(ctx, func(tx Tx) error {
 		rs, err := l.releases(tx)
@@ -104,8 +118,8 @@ func (l *Library) Remove(ctx context.Context, product, version string) error {
 		switch {
 		case i < 0:
 			return ErrNotFound
-		case rs[i].Default:
-			return fmt.Errorf("%w: it is the default", ErrInUse)
+		case rs[i].Default && slices.ContainsFunc(rs, func(r Release) bool { return r.Product == product && r.Version != version }):
+			return fmt.Errorf("%w: it is the default; make another one the default first", ErrInUse)
 		}
 		profiles, err := tx.Profiles()
 		if err != nil {
@@ -118,6 +132,11 @@ func (l *Library) Remove(ctx context.Context, product, version string) error {
 		}
 		for _, image := range rs[i].Images {
 			if err := tx.RemoveImage(image.FileName); err != nil {
+				return err
+			}
+		}
+		if rs[i].Chosen {
+			if err := tx.SetSetting(defaultSetting(product), ""); err != nil {
 				return err
 			}
 		}
@@ -146,7 +165,7 @@ func (l *Library) Sweep(ctx context.Context) error {
 }
 
 // Choose gives the package for a machine: of the version that its profile names, or
-// else of the product's default, or else of the newest. Profile 0 means none. A
+// else of the product's default. Profile 0 means none. A
 // version that has no package for the system is ErrNotFound, which names those it
 // has: another version is not taken instead.
 func (l *Library) Choose(ctx context.Context, profile int64, product, system, arch string) (Image, error) {
@@ -209,15 +228,7 @@ func (l *Library) choose(tx Tx, profile int64, product string) (Release, error) 
 		}
 		want = p.Version
 	}
-	if want == "" {
-		if want, err = tx.Setting(defaultSetting(product)); err != nil {
-			return Release{}, err
-		}
-	}
-	if want == "" {
-		return rs[0], nil
-	}
-	i := slices.IndexFunc(rs, func(r Release) bool { return r.Version == want })
+	i := slices.IndexFunc(rs, func(r Release) bool { return r.Version == want || want == "" && r.Default })
 	if i < 0 {
 		return Release{}, fmt.Errorf("release %q of %s: %w", want, product, ErrNotFound)
 	}

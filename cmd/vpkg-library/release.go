@@ -56,7 +56,7 @@ type listedRelease struct {
 func listed(rs []library.Release) []listedRelease {
 	all := []listedRelease{}
 	for _, r := range rs {
-		all = append(all, listedRelease(r))
+		all = append(all, listedRelease{r.Product, r.Version, r.Default, r.Images})
 	}
 	return all
 }
@@ -99,10 +99,9 @@ func writeReleases(w io.Writer, rs []library.Release) error {
 func writeProduct(w io.Writer, rs []library.Release) {
 	var systems []string
 	fmt.Fprint(w, rs[0].Product)
-	chosen := slices.ContainsFunc(rs, func(r library.Release) bool { return r.Default })
-	for i, r := range rs {
+	for _, r := range rs {
 		note := ""
-		if r.Default || i == 0 && !chosen {
+		if r.Default {
 			note = " (default)"
 		}
 		fmt.Fprintf(w, "\t%s%s", r.Version, note)
@@ -136,8 +135,9 @@ func removeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remove VERSION",
 		Short: "Remove a release and its packages",
-		Long: `Remove a release and its packages. One that is the default, or that a profile names,
-is not removed. Downloads that are under way are finished.`,
+		Long: `Remove a release and its packages. One that a profile names is not removed, and neither
+is the default, which set-default names or which is the newest, as long as there are
+others. Downloads that are under way are finished.`,
 		Example: "  vpkg-library remove 25.2.20-9",
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -459,6 +459,9 @@ func TestReleases(t *testing.T) {
 	if strings.Index(b.body, ">1.10-1<") > strings.Index(b.body, ">1.0-1<") || strings.Count(b.body, "✓") != 3 || strings.Count(b.body, `>–<`) != 1 {
 		t.Errorf("the table is\n%s", b.body)
 	}
+	if b.get("/releases/1.10-1"); !strings.Contains(b.body, ">default</span>") || strings.Contains(b.body, "Remove this release") {
+		t.Errorf("the page of the newest, which machines get, is\n%s", b.body)
+	}
 	if status, _ := b.post("/releases/default", "product", "illumio-ven", "version", "1.0-1"); status != http.StatusSeeOther {
 		t.Errorf("setting the default gives %d", status)
 	}
@@ -473,6 +476,9 @@ func TestReleases(t *testing.T) {
 	}
 	if got := b.get("/releases/1.10-1"); got != http.StatusNotFound {
 		t.Errorf("what was removed gives %d", got)
+	}
+	if b.get("/releases/1.0-1"); !strings.Contains(b.body, "Remove this release") {
+		t.Errorf("the page of the last one is\n%s", b.body)
 	}
 }
 

@@ -49,7 +49,7 @@ func tables(all []library.Release) (ts []*releaseTable) {
 		}
 		t := ts[len(ts)-1]
 		t.Rows = append(t.Rows, releaseRow{Release: r})
-		t.Newest = t.Newest && !r.Default
+		t.Newest = t.Newest && !r.Chosen
 		for _, i := range r.Images {
 			t.add(i.OS, i.Arch)
 		}
@@ -87,30 +87,26 @@ func (r *releaseRow) fill(all []system) {
 	}
 }
 
-// find gives the release of the product and version that an address or a form names.
-func find(v *visit, product, version string) (library.Release, error) {
+func (h *handler) release(v *visit) error {
 	all, err := v.lib.Releases(v.r.Context())
 	if err != nil {
-		return library.Release{}, err
+		return err
 	}
+	product, version := v.r.URL.Query().Get("product"), v.r.PathValue("version")
 	i := slices.IndexFunc(all, func(r library.Release) bool {
 		return r.Version == version && (r.Product == product || product == "")
 	})
 	if i < 0 {
-		return library.Release{}, library.ErrNotFound
+		return library.ErrNotFound
 	}
-	return all[i], nil
-}
-
-func (h *handler) release(v *visit) error {
-	r, err := find(v, v.r.URL.Query().Get("product"), v.r.PathValue("version"))
-	if err != nil {
-		return err
-	}
+	r := all[i]
 	h.show(v, http.StatusOK, "release", r.Product+" "+r.Version, struct {
 		library.Release
 		Downloads bool // the API offers its packages
-	}{r, r.Product == h.Product})
+		Last      bool // of its product
+	}{r, r.Product == h.Product, !slices.ContainsFunc(all, func(o library.Release) bool {
+		return o.Product == r.Product && o.Version != r.Version
+	})})
 	return nil
 }
 

@@ -175,15 +175,12 @@ func set[T any](to, v *T) {
 // is no release at all.
 func (s *Server) defaultVersion(ctx context.Context, l *library.Library) (string, error) {
 	rs, err := s.releases(ctx, l)
-	if err != nil || len(rs) == 0 {
-		return "", err
-	}
 	for _, r := range rs {
 		if r.Default {
-			return r.Version, nil
+			return r.Version, err
 		}
 	}
-	return rs[0].Version, nil
+	return "", err
 }
 
 func (s *Server) getProfiles(c *call) error {

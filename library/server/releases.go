@@ -62,13 +62,9 @@ func (s *Server) getReleases(c *call) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.defaultVersion(c.r.Context(), c.lib)
-	if err != nil {
-		return err
-	}
 	all := []release{}
 	for _, r := range rs {
-		one := release{Version: r.Version, Default: r.Version == v, Images: len(r.Images)}
+		one := release{Version: r.Version, Default: r.Default, Images: len(r.Images)}
 		for _, t := range []string{"server", "endpoint"} {
 			if slices.ContainsFunc(r.Images, func(i library.Image) bool { return slices.Contains(venTypes(i), t) }) {
 				one.VENTypes = append(one.VENTypes, t)
