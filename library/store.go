@@ -3,6 +3,7 @@ package library
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/vpkg/vpkg/packaging"
 )
@@ -45,7 +46,7 @@ type Tx interface {
 	Workloads(after int64, limit int) ([]Workload, error)        // by id
 	RecentWorkloads(before int64, limit int) ([]Workload, error) // the newest first; before 0 means all
 	Workload(id int64) (Workload, error)
-	CountWorkloads() (map[string]int64, error) // by status
+	CountWorkloads(silent time.Time) ([]WorkloadCount, error)
 	WorkloadByRequest(key int64, request string) (Workload, error)
 	SaveWorkload(*Workload) error
 

@@ -45,6 +45,43 @@ type Workload struct {
 	Goodbye   time.Time `json:"last_goodbye_at,omitzero"`
 }
 
+// Heard is when its agent last said anything.
+func (w *Workload) Heard() time.Time {
+	if w.Heartbeat.Before(w.Paired) {
+		return w.Paired
+	}
+	return w.Heartbeat
+}
+
+// Condition is the status of a workload, or of an active one "lost" if it was last heard
+// of before the time silent, or else "degraded" if it says so.
+func (w *Workload) Condition(silent time.Time) string {
+	return condition(w.Status, w.State, w.Heard().Before(silent))
+}
+
+func condition(status, state string, silent bool) string {
+	switch {
+	case status != StatusActive:
+		return status
+	case silent:
+		return "lost"
+	case state == stateDegraded:
+		return state
+	}
+	return status
+}
+
+// A WorkloadCount tells how many workloads have the same status and state, and were
+// last heard of on the same side of a time.
+type WorkloadCount struct {
+	Status, State string
+	Silent        bool // last heard of before it
+	N             int64
+}
+
+// Condition is that of these workloads.
+func (c WorkloadCount) Condition() string { return condition(c.Status, c.State, c.Silent) }
+
 // An Activation is what a machine asks for with an activation code.
 type Activation struct {
 	Code     string
@@ -202,9 +239,12 @@ func (l *Library) workload(tx Tx, id int64, token string) (Workload, error) {
 }
 
 // The states that a heartbeat reports; see docs/protocol.md.
-var states = []string{"idle", "active", "degraded", stateSuspended}
+var states = []string{"idle", "active", stateDegraded, stateSuspended}
 
-const stateSuspended = "suspended"
+const (
+	stateDegraded  = "degraded"
+	stateSuspended = "suspended"
+)
 
 // A Beat is what a heartbeat says.
 type Beat struct {
@@ -311,10 +351,10 @@ func (l *Library) Workload(ctx context.Context, id int64) (w Workload, err error
 	return w, err
 }
 
-// CountWorkloads tells how many there are of each status.
-func (l *Library) CountWorkloads(ctx context.Context) (n map[string]int64, err error) {
+// CountWorkloads counts all, also those that were deactivated.
+func (l *Library) CountWorkloads(ctx context.Context, silent time.Time) (n []WorkloadCount, err error) {
 	err = l.Store.View(ctx, func(tx Tx) error {
-		n, err = tx.CountWorkloads()
+		n, err = tx.CountWorkloads(silent)
 		return err
 	})
 	return n, err

@@ -10,8 +10,10 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/html"
 
@@ -561,6 +563,9 @@ func TestPaging(t *testing.T) {
 	err = l.Store.Update(ctx, func(tx library.Tx) error {
 		for i := range n {
 			w := library.Workload{UUID: fmt.Sprint(i), Status: library.StatusActive, Profile: p.ID, Hostname: fmt.Sprintf("host%03d", i), OS: "x", Version: "1"}
+			if i < 10 {
+				w.Paired = time.Now()
+			}
 			if err := tx.SaveWorkload(&w); err != nil {
 				return err
 			}
@@ -592,6 +597,10 @@ func TestPaging(t *testing.T) {
 	}
 	if len(got) != n {
 		t.Errorf("there are %d, want %d", len(got), n)
+	}
+	counts := regexp.MustCompile(`<p class="counts">.*</p>`).FindString(b.body)
+	if got := strings.Fields(regexp.MustCompile(`<[^>]*>`).ReplaceAllString(counts, " ")); !slices.Equal(got, []string{"lost", "191", "active", "10"}) {
+		t.Errorf("the counts are %q", got)
 	}
 	if b.get("/workloads?q=HOST01"); len(host.FindAllString(b.body, -1)) != 10 {
 		t.Errorf("a search finds %d, want 10", len(host.FindAllString(b.body, -1)))

@@ -18,26 +18,16 @@ const pageSize = 100
 // A workloadRow is one as it is shown.
 type workloadRow struct {
 	library.Workload
-	Condition string // active, lost, degraded, suspended, off, uninstalled
+	Condition string // one of conditions
 	Profile   string // its name
 }
 
-// condition: what is active and has not been heard of for three heartbeats is lost.
-func (h *handler) condition(w library.Workload, now time.Time) string {
-	heard := w.Heartbeat
-	if heard.Before(w.Paired) {
-		heard = w.Paired
-	}
-	switch {
-	case w.Status != library.StatusActive:
-		return w.Status
-	case now.Sub(heard) > 3*h.Heartbeat:
-		return "lost"
-	case w.State == "degraded":
-		return w.State
-	}
-	return w.Status
-}
+// conditions are those of workloads, those first that an administrator looks for.
+var conditions = []string{"lost", "degraded", library.StatusActive, library.StatusSuspended, library.StatusOff, library.StatusUninstalled}
+
+// silent is the time since when a workload that is not lost has been heard of: it is
+// three heartbeats ago.
+func (h *handler) silent(now time.Time) time.Time { return now.Add(-3 * h.Heartbeat) }
 
 type workloadList struct {
 	Rows   []workloadRow
@@ -50,8 +40,8 @@ type workloadList struct {
 }
 
 type count struct {
-	Status string
-	N      int64
+	Condition string
+	N         int64
 }
 
 // list gives the newest before an id, or those whose host's name has the text in it.
@@ -66,15 +56,19 @@ func (h *handler) list(ctx context.Context, l *library.Library, before int64, qu
 	for _, p := range profiles {
 		names[p.ID] = p.Name
 	}
-	counts, err := l.CountWorkloads(ctx)
+	counts, err := l.CountWorkloads(ctx, h.silent(now))
 	if err != nil {
 		return list, err
 	}
-	for _, s := range []string{library.StatusActive, library.StatusSuspended, library.StatusOff, library.StatusUninstalled} {
-		if counts[s] > 0 {
-			list.Counts = append(list.Counts, count{s, counts[s]})
+	n := map[string]int64{}
+	for _, c := range counts {
+		n[c.Condition()] += c.N
+		list.Total += c.N
+	}
+	for _, c := range conditions {
+		if n[c] > 0 {
+			list.Counts = append(list.Counts, count{c, n[c]})
 		}
-		list.Total += counts[s]
 	}
 	const most = 50_000 // that are searched
 	for seen := 0; len(list.Rows) < pageSize && seen < most; {
@@ -89,7 +83,7 @@ func (h *handler) list(ctx context.Context, l *library.Library, before int64, qu
 			}
 			before = w.ID
 			if query == "" || strings.Contains(strings.ToLower(w.Hostname), strings.ToLower(query)) {
-				list.Rows = append(list.Rows, workloadRow{w, h.condition(w, now), names[w.Profile]})
+				list.Rows = append(list.Rows, workloadRow{w, w.Condition(h.silent(now)), names[w.Profile]})
 			}
 		}
 		if seen += len(ws); len(ws) <= pageSize {
@@ -185,7 +179,7 @@ func (h *handler) workload(v *visit) error {
 	if err != nil {
 		return err
 	}
-	row := workloadRow{Workload: w, Condition: h.condition(w, time.Now())}
+	row := workloadRow{Workload: w, Condition: w.Condition(h.silent(time.Now()))}
 	if p, err := v.lib.Profile(v.r.Context(), w.Profile); err == nil { // it may be gone
 		row.Profile = p.Name
 	}

@@ -87,10 +87,14 @@ func (workloads) Describe(ch chan<- *prometheus.Desc) { ch <- workloadsDesc }
 func (w workloads) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	n, err := w.s.Library.CountWorkloads(ctx)
+	counts, err := w.s.Library.CountWorkloads(ctx, time.Time{})
 	if err != nil {
 		w.s.Log.Error("metrics", "err", err)
 		return
+	}
+	n := map[string]int64{}
+	for _, c := range counts {
+		n[c.Status] += c.N
 	}
 	for _, status := range []string{library.StatusActive, library.StatusOff, library.StatusSuspended, library.StatusUninstalled} {
 		ch <- prometheus.MustNewConstMetric(workloadsDesc, prometheus.GaugeValue, float64(n[status]), status)

@@ -108,13 +108,13 @@ func listWorkloads[T any](c *call, show func(library.Workload) T) error {
 	if err != nil {
 		return err
 	}
-	n, err := c.lib.CountWorkloads(ctx)
+	counts, err := c.lib.CountWorkloads(ctx, time.Time{})
 	if err != nil {
 		return err
 	}
 	total := int64(0)
-	for _, of := range n {
-		total += of
+	for _, of := range counts {
+		total += of.N
 	}
 	c.w.Header().Set("X-Total-Count", strconv.FormatInt(total, 10))
 	all := make([]T, 0, len(ws))

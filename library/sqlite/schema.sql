@@ -39,9 +39,13 @@ CREATE TABLE workloads (
 	key     INTEGER REFERENCES keys (id) ON DELETE SET NULL,
 	request TEXT, -- NULL if the activation cannot be repeated
 	status  TEXT NOT NULL,
+	state   TEXT NOT NULL,
+	heard   INTEGER NOT NULL,
 	body    TEXT NOT NULL CHECK (json_valid(body)),
 	UNIQUE (key, request)
 ) STRICT;
+
+CREATE INDEX workloads_counted ON workloads (status, state, heard);
 
 CREATE TABLE policies (
 	mode     TEXT NOT NULL,

@@ -193,17 +193,12 @@ func (t transaction) Workload(id int64) (library.Workload, error) {
 	return one(t, scanWorkload, "SELECT "+workloadColumns+" FROM workloads WHERE id = ?", id)
 }
 
-func (t transaction) CountWorkloads() (map[string]int64, error) {
-	n := map[string]int64{}
-	scan := func(r row) (struct{}, error) {
-		var status string
-		var count int64
-		err := r.Scan(&status, &count)
-		n[status] = count
-		return struct{}{}, err
+func (t transaction) CountWorkloads(silent time.Time) ([]library.WorkloadCount, error) {
+	scan := func(r row) (c library.WorkloadCount, err error) {
+		err = r.Scan(&c.Status, &c.State, &c.Silent, &c.N)
+		return c, err
 	}
-	_, err := list(t, scan, "SELECT status, count(*) FROM workloads GROUP BY status")
-	return n, err
+	return list(t, scan, "SELECT status, state, heard < ?, count(*) FROM workloads GROUP BY 1, 2, 3", fromTime(silent))
 }
 
 func (t transaction) WorkloadByRequest(key int64, request string) (library.Workload, error) {
@@ -216,10 +211,10 @@ func (t transaction) SaveWorkload(w *library.Workload) error {
 		return err
 	}
 	if w.ID == 0 {
-		return t.insert(&w.ID, "INSERT INTO workloads (uuid, key, request, status, body) VALUES (?, ?, ?, ?, ?)",
-			w.UUID, sql.NullInt64{Int64: w.Key, Valid: w.Key != 0}, sql.NullString{String: w.Request, Valid: w.Request != ""}, w.Status, string(body))
+		return t.insert(&w.ID, "INSERT INTO workloads (uuid, key, request, status, state, heard, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			w.UUID, sql.NullInt64{Int64: w.Key, Valid: w.Key != 0}, sql.NullString{String: w.Request, Valid: w.Request != ""}, w.Status, w.State, fromTime(w.Heard()), string(body))
 	}
-	return t.exec("UPDATE workloads SET status = ?, body = ? WHERE id = ?", w.Status, string(body), w.ID)
+	return t.exec("UPDATE workloads SET status = ?, state = ?, heard = ?, body = ? WHERE id = ?", w.Status, w.State, fromTime(w.Heard()), string(body), w.ID)
 }
 
 func (t transaction) Policies() ([]library.Policy, error) {
