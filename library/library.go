@@ -128,14 +128,26 @@ func (l *Library) addRefused(tx Tx, e Event) error {
 // made it. What is known from a State is known as long as it stays.
 func (l *Library) State(ctx context.Context) (int64, error) { return l.Store.State(ctx) }
 
-// Ready reports why the library cannot be used: its state cannot be read, or there is
-// no room for packages.
+// Ready reports why the library cannot be used: its state cannot be read, a package of
+// the default release cannot, or there is no room for others.
 func (l *Library) Ready(ctx context.Context) (err error) {
-	if err := l.Store.View(ctx, func(tx Tx) error {
-		_, err := tx.Setting("ready")
-		return err
-	}); err != nil {
+	rs, err := l.Releases(ctx)
+	if err != nil {
 		return fmt.Errorf("state: %w", err)
+	}
+	for _, r := range rs {
+		if !r.Default {
+			continue
+		}
+		for _, i := range r.Images {
+			f, err := l.file(ctx, i)
+			if err != nil {
+				return err
+			}
+			if err := f.Close(); err != nil {
+				return err
+			}
+		}
 	}
 	up, err := l.Packages.Create(ctx)
 	if err != nil {

@@ -2,6 +2,7 @@ package library
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -252,13 +253,23 @@ func (l *Library) Open(ctx context.Context, name string) (image Image, f File, e
 	if err != nil {
 		return Image{}, nil, err
 	}
-	f, size, err := l.Packages.Open(ctx, image.SHA256)
-	if err != nil {
-		return Image{}, nil, fmt.Errorf("package %s: %w", name, err)
-	}
-	if size != image.Size {
-		f.Close()
-		return Image{}, nil, fmt.Errorf("package %s has %d bytes in the store, want %d", name, size, image.Size)
+	if f, err = l.file(ctx, image); err != nil {
+		return Image{}, nil, err
 	}
 	return image, f, nil
+}
+
+// file opens the file of a package that is offered. One that is not there is no fault
+// of whoever asks, and so not ErrNotFound.
+func (l *Library) file(ctx context.Context, i Image) (File, error) {
+	f, size, err := l.Packages.Open(ctx, i.SHA256)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, fmt.Errorf("package %s: its file %s is missing in the store", i.FileName, i.SHA256)
+	case err != nil:
+		return nil, fmt.Errorf("package %s: %w", i.FileName, err)
+	case size != i.Size:
+		return nil, errors.Join(fmt.Errorf("package %s has %d bytes in the store, want %d", i.FileName, size, i.Size), f.Close())
+	}
+	return f, nil
 }

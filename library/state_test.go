@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vpkg/vpkg/library"
 	"github.com/vpkg/vpkg/library/folder"
@@ -107,8 +108,10 @@ func TestUnpair(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := l.CountWorkloads(t.Context()); err != nil || n[library.StatusActive] != 1 || len(n) != 1 {
-		t.Errorf("counts %v (%v), want one that is active", n, err)
+	for want, silent := range map[string]time.Time{library.StatusActive: w.Paired, "lost": w.Paired.Add(time.Second)} {
+		if n, err := l.CountWorkloads(t.Context(), silent); err != nil || len(n) != 1 || n[0].N != 1 || n[0].Condition() != want || w.Condition(silent) != want {
+			t.Errorf("counts %v (%v), want one that is %s", n, err, want)
+		}
 	}
 	if err := l.Unpair(t.Context(), w.ID); err != nil {
 		t.Fatal(err)
@@ -147,6 +150,22 @@ func TestChooseOf(t *testing.T) {
 
 func TestReady(t *testing.T) {
 	l, _ := newLibrary(t)
+	if err := l.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	stored := l.Packages
+	const line = "fake rpm agent 1.0 1.el9 x86_64"
+	if done, err := l.ImportFrom(t.Context(), "agent.rpm", int64(len(line)), strings.NewReader(line)); err != nil || len(done) != 1 || done[0].Err != nil {
+		t.Fatal(done, err)
+	}
+	l.Packages = folder.Packages(t.TempDir())
+	if err := l.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "missing in the store") {
+		t.Errorf("ready without the file of a package: %v", err)
+	}
+	if _, _, err := l.Open(t.Context(), "agent.rpm"); err == nil || errors.Is(err, library.ErrNotFound) {
+		t.Errorf("opening that package: %v, and it is offered", err)
+	}
+	l.Packages = stored
 	if err := l.Ready(t.Context()); err != nil {
 		t.Error(err)
 	}
