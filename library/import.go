@@ -73,6 +73,9 @@ func (l *Library) importFolder(ctx context.Context, dir string) ([]Imported, err
 	}
 	defer root.Close()
 	index, err := readBounded(root, indexFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s in it, which vpkg build writes: name its packages one by one", indexFile)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -156,6 +156,13 @@ func (full) Create(context.Context) (library.Upload, error) {
 	return nil, &os.PathError{Op: "open", Path: "/srv/secret/.upload-1", Err: syscall.ENOSPC}
 }
 
+// fullStore is a state on such a disk.
+type fullStore struct{ library.Store }
+
+func (fullStore) Update(context.Context, func(library.Tx) error) error {
+	return &os.PathError{Op: "write", Path: "/srv/secret/state.db", Err: syscall.ENOSPC}
+}
+
 // Every status that is documented for an operation is provoked; and every answer is as
 // the document says.
 func TestDocument(t *testing.T) {
@@ -195,7 +202,8 @@ func general(t *testing.T, d *document) {
 	}
 	in[""].profile(nil)
 	in["500"].lib.Store = broken{in["500"].lib.Store}
-	in["507"].lib.Packages = full{}
+	in["507"].code(in["507"].profile(nil).ID)
+	in["507"].lib.Packages, in["507"].lib.Store = full{}, fullStore{in["507"].lib.Store}
 	for path, item := range d.doc.Paths.Map() {
 		for method, op := range item.Operations() {
 			name := method + " " + path
