@@ -302,7 +302,7 @@ budget() {
 	checks) echo 12 ;;
 	lint) echo 10 ;;
 	shell) echo 1 ;;
-	unit) echo 20 ;;
+	unit) echo 30 ;;
 	fuzz) echo 5 ;;
 	release) echo 12 ;;
 	install) echo 38 ;;

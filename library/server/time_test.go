@@ -91,7 +91,7 @@ const download = "GET /api/v18/software/ven/image?os=el8&arch=x86_64 HTTP/1.1\r\
 // A client that is slow gets all of it, however long it takes, and by the kernel.
 func TestSlowDownload(t *testing.T) {
 	t.Parallel()
-	const stall = 3 * time.Second
+	const stall = 5 * time.Second
 	w := newWorld(t, func(s *server.Server) { s.Limits.Stall = stall })
 	b := w.add("ven.el8.rpm", "fake rpm illumio-ven 25.2.20 10.el8 x86_64", 40<<20)
 	address, _, files := w.start()
