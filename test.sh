@@ -174,7 +174,7 @@ fuzz() {
 # -count=1: what is installed comes from mirrors and roots that Go's test cache
 # does not know. At most three boxes at a time.
 install() {
-	go test -count=1 -parallel 3 -timeout 32m ./internal/testbed ./e2e &&
+	go test -count=1 -parallel 3 -timeout 44m ./internal/testbed ./e2e &&
 		go test -count=1 -timeout 6m -run Large ./rpm ./msi ./msi/internal/cab -large
 }
 
@@ -305,7 +305,7 @@ budget() {
 	unit) echo 30 ;;
 	fuzz) echo 5 ;;
 	release) echo 12 ;;
-	install) echo 38 ;;
+	install) echo 52 ;;
 	pairing) echo 12 ;;
 	vm) echo 29 ;;
 	browser) echo 6 ;;
