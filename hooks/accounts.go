@@ -32,6 +32,10 @@ func (h *host) id(database, name string) (int, error) {
 	if n, err := strconv.Atoi(name); err == nil {
 		return n, nil
 	}
+	key := database + " " + name
+	if n, ok := h.ids[key]; ok {
+		return n, nil
+	}
 	fields, ok, err := h.lookup(database, name)
 	if err != nil {
 		return 0, err
@@ -39,10 +43,15 @@ func (h *host) id(database, name string) (int, error) {
 	if !ok {
 		return 0, fmt.Errorf("%q is not in %s", name, database)
 	}
-	return strconv.Atoi(fields[2])
+	n, err := strconv.Atoi(fields[2])
+	if err == nil {
+		h.ids[key] = n
+	}
+	return n, err
 }
 
 func (h *host) setGroup(s Step) error {
+	clear(h.ids)
 	if s.Absent {
 		return errors.Join(h.ignore(6, "groupdel", s.Name), h.setMade(s.Made, "group "+s.Name, false))
 	}
@@ -53,6 +62,7 @@ func (h *host) setGroup(s Step) error {
 }
 
 func (h *host) setUser(s Step) error {
+	clear(h.ids)
 	a := s.Account
 	if s.Absent {
 		return errors.Join(h.ignore(6, "userdel", a.User), h.setMade(s.Made, "user "+a.User, false))

@@ -23,6 +23,11 @@ type Host struct {
 
 // Run runs a program with English messages.
 func (h Host) Run(ctx context.Context, argv ...string) (string, error) {
+	return h.Feed(ctx, "", argv...)
+}
+
+// Feed is Run of a program that reads input.
+func (h Host) Feed(ctx context.Context, input string, argv ...string) (string, error) {
 	if h.Root != "" {
 		argv = inRoot(h.Root, argv)
 	}
@@ -31,6 +36,9 @@ func (h Host) Run(ctx context.Context, argv ...string) (string, error) {
 	}
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	if input != "" {
+		cmd.Stdin = strings.NewReader(input)
+	}
 	return output(cmd)
 }
 

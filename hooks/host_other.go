@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // Host is the machine that the hook runs on, which is none that packages are for:
@@ -20,7 +21,14 @@ type Host struct {
 
 // Run runs a program.
 func (h Host) Run(ctx context.Context, argv ...string) (string, error) {
-	return output(exec.CommandContext(ctx, argv[0], argv[1:]...))
+	return h.Feed(ctx, "", argv...)
+}
+
+// Feed is Run of a program that reads input.
+func (h Host) Feed(ctx context.Context, input string, argv ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stdin = strings.NewReader(input)
+	return output(cmd)
 }
 
 // Stat looks at a file; its owner is not known.

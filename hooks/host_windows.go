@@ -104,6 +104,11 @@ func (h Host) Run(ctx context.Context, argv ...string) (string, error) {
 	return out, err
 }
 
+// Feed is for the packet filter of Linux.
+func (h Host) Feed(context.Context, string, ...string) (string, error) {
+	return "", fmt.Errorf("feeding a program: %w", errors.ErrUnsupported)
+}
+
 func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():

@@ -201,7 +201,7 @@ func (l Ledger) undo(ctx context.Context, s Step) (left []string, again bool) {
 
 func (l Ledger) host(ctx context.Context) *host {
 	exec := func(argv ...string) (string, error) { return l.Sys.Run(ctx, argv...) }
-	return &host{System: l.Sys, exec: exec, log: l.Log}
+	return &host{System: l.Sys, exec: exec, log: l.Log, ids: map[string]int{}}
 }
 
 func (l Ledger) read() (ledgerFile, error) {

@@ -50,23 +50,36 @@ func (s serviceState) String() string {
 }
 
 func (h *host) serviceState(name string) serviceState {
-	out, err := h.exec("systemctl", "is-enabled", name) // its status says the same as its answer
-	if errors.Is(err, exec.ErrNotFound) {
-		return serviceState{Missing: true}
-	}
 	var s serviceState
-	switch strings.TrimSpace(out) {
+	load, enabled := "", ""
+	if _, err := h.Stat(systemdUnits); err == nil {
+		out, _ := h.exec("systemctl", "show", "--property=LoadState,UnitFileState,ActiveState", name)
+		for line := range strings.Lines(out) {
+			switch what, is, _ := strings.Cut(strings.TrimSpace(line), "="); what {
+			case "LoadState":
+				load = is
+			case "UnitFileState":
+				enabled = is
+			case "ActiveState":
+				s.Active = is == "active" || is == "activating" || is == "reloading"
+			}
+		}
+	}
+	// Where systemd does not run, and for a script of System V's.
+	if load != "not-found" && (enabled == "" || enabled == "generated") {
+		out, err := h.exec("systemctl", "is-enabled", name) // its status says the same as its answer
+		if errors.Is(err, exec.ErrNotFound) {
+			return serviceState{Missing: true}
+		}
+		enabled = strings.TrimSpace(out)
+	}
+	switch enabled {
 	case "enabled", "enabled-runtime":
 		s.Enabled = true
 	case "masked", "masked-runtime":
 		s.Masked = true
 	case "", "not-found": // an older systemd says so on its standard error
-		s.Missing = true
-	}
-	out, _ = h.exec("systemctl", "is-active", name) // as above
-	switch strings.TrimSpace(out) {
-	case "active", "activating", "reloading":
-		s.Active, s.Missing = true, false
+		s.Missing = !s.Active
 	}
 	return s
 }
@@ -137,8 +150,11 @@ func (h *host) quietly(name, text, verb string) error {
 	return h.systemctl(verb, name)
 }
 
-// dropIn is below /run, so that it does not outlive a reboot.
-func dropIn(service string) string { return "/run/systemd/system/" + service + ".d/" + takenOver }
+// systemdUnits are those that a reboot forgets; the folder is there where systemd
+// runs (sd_booted(3)).
+const systemdUnits = "/run/systemd/system"
+
+func dropIn(service string) string { return systemdUnits + "/" + service + ".d/" + takenOver }
 
 // removeDropIn ends what quietly began. The folder goes last, for as long as it is
 // there systemd may not have read its units again.

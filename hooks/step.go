@@ -117,6 +117,7 @@ type host struct {
 	System
 	exec func(argv ...string) (string, error) // System's Run
 	log  Logger
+	ids  map[string]int // of accounts, by database and name, that were looked up
 }
 
 // look finds out whether the step has anything to do, and what would undo it:

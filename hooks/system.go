@@ -7,17 +7,20 @@ import (
 )
 
 // A System is the host that a hook changes. It has one method for each kind of
-// effect and of look, ten in all, because everything that is tested about an
+// effect and of look, eleven in all, because everything that is tested about an
 // order or a crash is tested by counting them; Host is the real one,
 // hookstest.System one in memory.
 //
 // Paths are absolute. Every change is on disk when the method returns, except
-// what Run's program, Set and SetAttr did.
+// what a program, Set and SetAttr did.
 type System interface {
 	// Run runs a program and returns what it wrote to its standard output. A
 	// program that is not there is an error that wraps exec.ErrNotFound; one that
 	// ends with another status than 0 gives an *ExitError.
 	Run(ctx context.Context, argv ...string) (string, error)
+
+	// Feed is Run of a program that reads input from its standard input.
+	Feed(ctx context.Context, input string, argv ...string) (string, error)
 
 	// Stat looks at a file, a folder or a link itself.
 	Stat(path string) (Attr, error)

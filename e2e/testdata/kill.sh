@@ -77,11 +77,10 @@ rules() {
 }
 
 # show prints files with their mode, owner and content. A saved set's rules have
-# the time in them; what was last loaded can be left over by a kill, and the next
-# load writes it anew.
+# the time in them.
 show() { # PATH...
-	find "$@" ! -name 'load.*' -printf '%p %m %u:%g\n' 2>/dev/null | sort
-	find "$@" ! -name 'load.*' -type f -print0 2>/dev/null | sort -z | xargs -0 -r tail -v -n +1 | sed '/^# /d'
+	find "$@" -printf '%p %m %u:%g\n' 2>/dev/null | sort
+	find "$@" -type f -print0 2>/dev/null | sort -z | xargs -0 -r tail -v -n +1 | sed '/^# /d'
 }
 
 # services prints how the host's service stands, also in systemd's memory.

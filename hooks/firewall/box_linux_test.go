@@ -107,21 +107,21 @@ func (l *local) effect(what string, do func() error) error {
 
 func (l *local) killed() bool { return l.last != "" }
 
-func (l *local) Run(ctx context.Context, argv ...string) (out string, err error) {
-	program := argv
-	if argv[0] == "/bin/sh" { // sh -c 'cat "$0" | "$@"' FILE PROGRAM…
-		program = argv[4:]
+func (l *local) Run(ctx context.Context, argv ...string) (string, error) {
+	return l.Feed(ctx, "", argv...)
+}
+
+func (l *local) Feed(ctx context.Context, input string, argv ...string) (out string, err error) {
+	if slices.Contains(l.hide, argv[0]) {
+		return "", &exec.Error{Name: argv[0], Err: exec.ErrNotFound}
 	}
-	if slices.Contains(l.hide, program[0]) {
-		return "", &exec.Error{Name: program[0], Err: exec.ErrNotFound}
-	}
-	if l.fail != "" && strings.HasPrefix(strings.Join(program, " "), l.fail) {
+	if l.fail != "" && strings.HasPrefix(strings.Join(argv, " "), l.fail) {
 		return "", errors.New("exit status 1")
 	}
 	run := func() error {
 		var stdout, stderr bytes.Buffer
 		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &stdout, &stderr
 		err := cmd.Run()
 		if err != nil {
 			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr.String()))

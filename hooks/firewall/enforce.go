@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 )
@@ -95,8 +94,7 @@ func (f *Firewall) checkIPTables(ctx context.Context, p Policy) ([]load, error) 
 		if err != nil {
 			return nil, wrap(err)
 		}
-		file := path.Join(f.Dir, "load.rules")
-		if err := f.restore(ctx, &tools[i], file, part.text, "--test"); err != nil {
+		if err := f.restore(ctx, &tools[i], part.text, "--test"); err != nil {
 			return nil, wrap(err)
 		}
 		out = append(out, load{&tools[i], t.ours()})
@@ -144,7 +142,7 @@ func (f *Firewall) replace(ctx context.Context, h *host, tool *xtool, want table
 	if v := h.view(tool.view); v != nil {
 		cur = v.x
 	}
-	return f.restore(ctx, tool, path.Join(f.Dir, "load.rules"), rebuild(cur, want, ours), "--noflush")
+	return f.restore(ctx, tool, rebuild(cur, want, ours), "--noflush")
 }
 
 // undo gives a view the table again that it had in h.

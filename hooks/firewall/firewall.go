@@ -22,7 +22,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 )
@@ -36,6 +35,8 @@ type System interface {
 	// there is an error that wraps exec.ErrNotFound; the text of the error of one
 	// that fails has its standard error.
 	Run(ctx context.Context, argv ...string) (string, error)
+	// Feed is Run of a program that reads input from its standard input.
+	Feed(ctx context.Context, input string, argv ...string) (string, error)
 	ReadFile(path string) ([]byte, error)
 	// WriteFile puts the whole file in place at once, after making the folders
 	// above it.
@@ -54,6 +55,8 @@ type Firewall struct {
 	Sys System
 	Dir string // for root alone: saved sets and what was left in force
 	Log Logger // what a person should see; nil for nothing
+
+	programs []xtool // what tools found, which is asked for once
 }
 
 // A Policy is the rules that a server wants in force, in one form or both.
@@ -85,6 +88,7 @@ func (f *Firewall) Formats(ctx context.Context) ([]string, error) {
 	return []string{form}, nil
 }
 
+// form is the form of a policy that the host takes.
 func (f *Firewall) form(ctx context.Context) (string, error) {
 	_, nft := f.Sys.Run(ctx, "nft", "list", "tables")
 	if nft == nil {
@@ -135,8 +139,7 @@ func replaceTables(names, stale []string, text string) string {
 
 // nft loads a transaction, or with "-c" only checks it.
 func (f *Firewall) nft(ctx context.Context, p Policy, text string, options ...string) error {
-	file := path.Join(f.Dir, "load.nft")
-	err := f.load(ctx, file, text, append(append([]string{"nft"}, options...), "-f", file)...)
+	err := f.load(ctx, text, append(append([]string{"nft"}, options...), "-f", "-")...)
 	if err == nil || p.Nft == "" {
 		return err
 	}
@@ -146,32 +149,16 @@ func (f *Firewall) nft(ctx context.Context, p Policy, text string, options ...st
 
 const stdin = "/dev/stdin"
 
-// load writes a file, has a program load it, and removes it. The file's name is the
-// last argument. A full disk does not keep rules from being given back: /run is in
-// memory.
-func (f *Firewall) load(ctx context.Context, file, text string, argv ...string) error {
+// load has a program read a text, through a pipe: SELinux lets these programs read
+// no file of ours, and rules can be given back on a full disk.
+func (f *Firewall) load(ctx context.Context, text string, argv ...string) error {
 	if !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
-	if err := f.Sys.WriteFile(file, []byte(text), 0o600); err != nil {
-		file = "/run/vpkg-" + path.Base(file)
-		if f.Sys.WriteFile(file, []byte(text), 0o600) != nil {
-			return err
-		}
+	if _, err := f.Sys.Feed(ctx, text, argv...); err != nil {
+		return fmt.Errorf("%s: %w", argv[0], err)
 	}
-	// Through a pipe: SELinux lets these programs read no file of ours.
-	piped := append([]string{"/bin/sh", "-c", `cat "$0" | "$@"`, file}, argv[:len(argv)-1]...)
-	if argv[0] == "nft" {
-		piped = append(piped, "-") // the others read it without being told
-	}
-	_, err := f.Sys.Run(ctx, piped...)
-	if err != nil {
-		err = fmt.Errorf("%s: %w", argv[0], err)
-	}
-	if rerr := f.Sys.Remove(file); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
-		err = errors.Join(err, rerr)
-	}
-	return err
+	return nil
 }
 
 func (f *Firewall) warn(msg string, args ...any) {

@@ -88,17 +88,24 @@ func (h *host) tool(view string) *xtool {
 
 // look reads everything that filters.
 func (f *Firewall) look(ctx context.Context) (*host, error) {
-	format, err := f.form(ctx)
-	if err != nil {
-		return nil, err
+	h := &host{format: FormatNft, texts: map[string]string{}}
+	ruleset, nft := f.Sys.Run(ctx, "nft", "-s", "list", "ruleset")
+	if nft != nil {
+		var err error
+		if h.format, err = f.form(ctx); err != nil {
+			return nil, err
+		}
+		if h.format == FormatNft {
+			return nil, fmt.Errorf("listing nft's rules: %w", nft)
+		}
 	}
-	h := &host{format: format, texts: map[string]string{}}
+	var err error
 	if h.tools, err = f.tools(ctx); err != nil {
 		return nil, err
 	}
-	managed, err := f.lookNative(ctx, h)
-	if err != nil {
-		return nil, err
+	var managed map[string]bool // nil means that nft cannot say
+	if h.format == FormatNft {
+		managed = h.lookNative(ruleset)
 	}
 	for i := range h.tools {
 		if err := f.lookXtables(ctx, h, &h.tools[i], managed); err != nil {
@@ -118,7 +125,10 @@ func (f *Firewall) look(ctx context.Context) (*host, error) {
 // tools finds out which programs there are for which view. Distributions that
 // have one kind only do not name it.
 func (f *Firewall) tools(ctx context.Context) ([]xtool, error) {
-	var out []xtool
+	if f.programs != nil {
+		return f.programs, nil
+	}
+	out := []xtool{}
 	for _, program := range []struct{ name, family string }{{"iptables", "ip"}, {"ip6tables", "ip6"}} {
 		for _, kind := range []string{"nft", "legacy"} {
 			view := program.name + "-" + kind
@@ -140,6 +150,7 @@ func (f *Firewall) tools(ctx context.Context) ([]xtool, error) {
 			}
 		}
 	}
+	f.programs = out
 	return out, nil
 }
 
@@ -147,31 +158,16 @@ func (f *Firewall) tools(ctx context.Context) ([]xtool, error) {
 // "(legacy)", or before there were two kinds nothing.
 func isLegacy(version string) bool { return !strings.Contains(version, "nf_tables") }
 
-// lookNative reads nft's tables, and says which are those of iptables-nft; nil
-// means that nft cannot say.
-func (f *Firewall) lookNative(ctx context.Context, h *host) (managed map[string]bool, err error) {
-	if h.format != FormatNft {
-		return nil, nil
-	}
-	list, err := f.Sys.Run(ctx, "nft", "list", "tables")
-	if err != nil {
-		return nil, fmt.Errorf("listing nft's tables: %w", err)
-	}
+// lookNative sorts nft's tables, and says which are those of iptables-nft.
+func (h *host) lookNative(ruleset string) (managed map[string]bool) {
 	managed = map[string]bool{}
-	for _, line := range lines(list) {
-		w := strings.Fields(line)
-		if len(w) != 3 || w[0] != "table" || w[1] != "inet" && w[1] != "ip" && w[1] != "ip6" {
+	for _, text := range tablesOf(ruleset) {
+		w := strings.Fields(text)
+		if w[1] != "inet" && w[1] != "ip" && w[1] != "ip6" {
 			continue // arp, bridge and netdev tables filter no packets of ours
 		}
 		name := w[1] + " " + w[2]
 		h.tables = append(h.tables, name)
-		text, err := f.Sys.Run(ctx, "nft", "-s", "list", "table", w[1], w[2])
-		if err != nil {
-			if again, lerr := f.Sys.Run(ctx, "nft", "list", "tables"); lerr == nil && !has(lines(again), line) {
-				continue // it went in between
-			}
-			return nil, fmt.Errorf("listing nft's table %s: %w", name, err)
-		}
 		v := &view{name: "nft " + name}
 		v.parse(text)
 		switch {
@@ -180,7 +176,7 @@ func (f *Firewall) lookNative(ctx context.Context, h *host) (managed map[string]
 			h.texts[name] = text
 		case w[1] != "inet" && has(xtablesTables, w[2]) && v.n.xtables() && (w[2] == "filter" || h.manages(w[1])):
 			managed[name] = true
-			f.lookManaged(h, v, w[1], w[2])
+			h.lookManaged(v, w[1], w[2])
 		case foreignTable(w[2]):
 			h.foreign = append(h.foreign, "table "+name)
 			h.others = append(h.others, v)
@@ -194,7 +190,20 @@ func (f *Firewall) lookNative(ctx context.Context, h *host) (managed map[string]
 			h.others = append(h.others, v)
 		}
 	}
-	return managed, nil
+	return managed
+}
+
+// tablesOf cuts what `nft list ruleset` prints into what `nft list table` does of
+// each: what is in a table is further in.
+func tablesOf(ruleset string) []string {
+	var tables []string
+	for _, text := range strings.Split("\n"+ruleset, "\ntable ")[1:] {
+		// After the table's end can be a warning about the next one.
+		if end := strings.LastIndex(text, "\n}"); end >= 0 && len(strings.Fields(text[:end])) >= 3 {
+			tables = append(tables, "table "+text[:end]+"\n}\n")
+		}
+	}
+	return tables
 }
 
 var xtablesTables = []string{"filter", "nat", "mangle", "raw", "security"}
@@ -221,7 +230,7 @@ func (h *host) manages(family string) bool {
 
 // lookManaged notes what nobody could save of an iptables-nft table that filters,
 // and of another one what is nft's.
-func (f *Firewall) lookManaged(h *host, v *view, family, table string) {
+func (h *host) lookManaged(v *view, family, table string) {
 	if table != "filter" {
 		if native, some := v.n.natives(); some { // for LoadOthers
 			v.n, v.text = native, native.text()
@@ -293,10 +302,9 @@ func (f *Firewall) legacyTables(view string) ([]string, error) {
 
 // restore runs a restore program of iptables. The legacy ones share a lock, for
 // which old versions cannot wait.
-func (f *Firewall) restore(ctx context.Context, tool *xtool, file, text string, options ...string) error {
-	argv := append(append([]string{tool.restore}, options...), file)
+func (f *Firewall) restore(ctx context.Context, tool *xtool, text string, options ...string) error {
 	for try := 0; ; try++ {
-		err := f.load(ctx, file, text, argv...)
+		err := f.load(ctx, text, append([]string{tool.restore}, options...)...)
 		if err == nil || !strings.Contains(err.Error(), "xtables lock") || try == 25 {
 			return err
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 )
@@ -82,7 +81,7 @@ func (f *Firewall) loadXtables(ctx context.Context, h *host, tool *xtool, text, 
 		if err == nil && !there {
 			err = f.restoreSets(ctx, want, ipsets)
 			if err == nil {
-				err = f.restore(ctx, tool, path.Join(f.Dir, "load.rules"), want.section(name), "--noflush")
+				err = f.restore(ctx, tool, want.section(name), "--noflush")
 			}
 		}
 		if err != nil {

@@ -100,25 +100,23 @@ type oneSystem struct {
 	loaded string // by iptables-nft-restore
 }
 
-func (s *oneSystem) Run(_ context.Context, argv ...string) (string, error) {
-	file := ""
-	if argv[0] == "/bin/sh" { // sh -c 'cat "$0" | "$@"' FILE PROGRAM…
-		file, argv = argv[3], argv[4:]
-	}
+func (s *oneSystem) Run(ctx context.Context, argv ...string) (string, error) {
+	return s.Feed(ctx, "", argv...)
+}
+
+func (s *oneSystem) Feed(_ context.Context, input string, argv ...string) (string, error) {
 	switch strings.Join(argv[:min(2, len(argv))], " ") {
-	case "nft list":
+	case "nft -s":
 		if s.nat != "" {
-			return "table ip nat\n", nil
+			return "table ip nat {\n}\n", nil
 		}
 		return "", nil
-	case "nft -s":
-		return "table ip nat {\n}\n", nil
 	case "iptables-nft -V":
 		return "", nil
 	case "iptables-nft-save", "iptables-nft-save -t":
 		return s.nat, nil
 	case "iptables-nft-restore --noflush":
-		s.loaded += s.files[file]
+		s.loaded += input
 		return "", nil
 	}
 	return "", exec.ErrNotFound

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"path"
 	"strings"
 )
 
@@ -133,8 +132,7 @@ func (f *Firewall) restoreSets(ctx context.Context, t table, saved string) error
 	if text == "" {
 		return nil
 	}
-	file := path.Join(f.Dir, "load.ipset")
-	return f.load(ctx, file, text, "ipset", "-exist", "restore", file)
+	return f.load(ctx, text, "ipset", "-exist", "restore")
 }
 
 // missingSets are the lines of an `ipset save` that make the needed sets that

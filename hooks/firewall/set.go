@@ -146,7 +146,7 @@ func (f *Firewall) Save(ctx context.Context, keep ...string) (Set, error) {
 		if err := f.Sys.WriteFile(path.Join(f.Dir, s.ID, p.File), []byte(p.text), 0o600); err != nil {
 			return Set{}, err
 		}
-		if err := f.loadable(ctx, s, p); err != nil {
+		if err := f.loadable(ctx, p); err != nil {
 			return Set{}, err
 		}
 		s.Parts = append(s.Parts, p.Part)
@@ -221,12 +221,12 @@ func replaceSection(text string, t table) string {
 }
 
 // loadable asks the tool that would load the piece whether it could.
-func (f *Firewall) loadable(ctx context.Context, s Set, p piece) error {
+func (f *Firewall) loadable(ctx context.Context, p piece) error {
 	var err error
 	switch {
 	case p.Kept:
 	case p.tool != nil:
-		err = f.retest(ctx, p.tool, path.Join(f.Dir, s.ID, p.File))
+		err = f.load(ctx, p.text, p.tool.restore, "--test")
 	default:
 		name := strings.TrimPrefix(p.View, "nft ")
 		err = f.nft(ctx, Policy{}, replaceTables([]string{name}, nil, p.text), "-c")
@@ -235,11 +235,6 @@ func (f *Firewall) loadable(ctx context.Context, s Set, p piece) error {
 		return fmt.Errorf("the host's rules cannot be saved: what was saved of %s cannot be loaded again: %w", p.View, err)
 	}
 	return nil
-}
-
-func (f *Firewall) retest(ctx context.Context, tool *xtool, file string) error {
-	_, err := f.Sys.Run(ctx, tool.restore, "--test", file)
-	return err
 }
 
 // unchanged says that a set has the same pieces, counters aside.

@@ -134,6 +134,11 @@ func (s *System) Run(_ context.Context, argv ...string) (string, error) {
 	return "", s.effect(func() error { return s.change("start", unit) }, "%s", strings.Join(argv, " "))
 }
 
+// Feed is Run: none of the programs reads anything.
+func (s *System) Feed(ctx context.Context, _ string, argv ...string) (string, error) {
+	return s.Run(ctx, argv...)
+}
+
 func (s *System) accounts(database string) map[string]int {
 	if database == "passwd" {
 		return s.Users
@@ -201,18 +206,21 @@ func (s *System) show(args []string) string {
 		u, ok := s.Units[name]
 		is := map[string]string{
 			"Id": name, "LoadState": "loaded", "ActiveState": "active", "Type": u.Type, "MainPID": strconv.Itoa(u.PID),
-			"RemainAfterExit": "yes", "FragmentPath": u.Fragment, "DropInPaths": u.DropIns,
+			"RemainAfterExit": "yes", "UnitFileState": "disabled", "FragmentPath": u.Fragment, "DropInPaths": u.DropIns,
 		}
 		switch {
 		case !ok:
-			is["LoadState"] = "not-found"
+			is["LoadState"], is["UnitFileState"] = "not-found", ""
 		case u.Masked:
-			is["LoadState"] = "masked"
+			is["LoadState"], is["UnitFileState"] = "masked", "masked"
 		case u.Fragment == "":
 			is["FragmentPath"] = "/usr/lib/systemd/system/" + name
 		}
 		if u.Runs == "" {
 			is["ActiveState"] = "inactive"
+		}
+		if ok && u.Enabled && !u.Masked {
+			is["UnitFileState"] = "enabled"
 		}
 		if i > 0 {
 			b.WriteByte('\n')
@@ -259,7 +267,7 @@ func (s *System) change(verb, name string) error {
 
 // Stat looks at a file.
 func (s *System) Stat(name string) (hooks.Attr, error) {
-	if name == "/" {
+	if name == "/" || name == "/run/systemd/system" && !s.Missing["systemctl"] { // it runs
 		return hooks.Attr{Mode: fs.ModeDir | 0o755}, nil
 	}
 	f, ok := s.Files[name]

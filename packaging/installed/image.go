@@ -41,6 +41,11 @@ func (i image) Run(_ context.Context, argv ...string) (string, error) {
 	return "", &hooks.ExitError{Status: 2} // getent(1): not found
 }
 
+// Feed finds no program.
+func (i image) Feed(ctx context.Context, _ string, argv ...string) (string, error) {
+	return i.Run(ctx, argv...)
+}
+
 // look reads what there is of an entry besides its content.
 func (i image) look(name string) (packaging.Entry, hooks.Attr, error) {
 	var a hooks.Attr
