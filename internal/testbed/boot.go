@@ -49,15 +49,15 @@ func (b *Box) Boot(t testing.TB) {
 		for _, pid := range children(b.lead.Process.Pid) {
 			// Until it executes systemd, the child is nspawn's own.
 			if _, _, name, err := stat(pid); err == nil && name == "systemd" {
-				b.pid1 = pid
-				return true, nil
+				return true, b.found(pid)
 			}
 		}
 		return false, nil
 	})
 	deadline := time.Now().Add(time.Minute)
 	for {
-		switch r := b.Run(t, "systemctl", "is-system-running"); strings.TrimSpace(r.Stdout) {
+		// It waits, once systemd listens; to ask all the time would slow the boot down.
+		switch r := b.Run(t, "systemctl", "is-system-running", "--wait"); strings.TrimSpace(r.Stdout) {
 		case "running":
 			return
 		case "degraded":
@@ -66,7 +66,7 @@ func (b *Box) Boot(t testing.TB) {
 		if time.Now().After(deadline) {
 			t.Fatalf("systemd is not up after a minute:\n%s", b.log.String())
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 

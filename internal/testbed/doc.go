@@ -11,8 +11,8 @@
 //     it left running and drops what it mounted.
 //   - Each Box has another set of such namespaces, with a pivoted root: nothing of
 //     the machine's file system can be reached from it.
-//   - Before each command, a guard inside the box compares network namespaces and
-//     refuses to go on if it is still in the machine's or the test binary's.
+//   - Before each command, a guard compares the network namespace that it is to run
+//     in, which is held open, with the machine's and the test binary's.
 //
 // The boxes have no network but a loopback interface. What needs the network (the
 // mirror, the module proxy) is done by Main before the tests start.

@@ -2,11 +2,26 @@
 
 package testbed
 
-// refused is the exit status of the guard, and of shells that cannot run a
-// command; no program of a test uses it.
-const refused = 125
+import (
+	"fmt"
+	"os"
+	"slices"
+	"syscall"
+)
 
-// guard is the shell script that everything in a box is started by. Its
+// guardNet refuses a network namespace that is the machine's or the tests' own.
+func guardNet(net *os.File) error {
+	var st syscall.Stat_t
+	if err := syscall.Fstat(int(net.Fd()), &st); err != nil {
+		return fmt.Errorf("testbed: refusing to run: the network namespace is unknown: %w", err)
+	}
+	if own := fmt.Sprintf("net:[%d]", st.Ino); slices.Contains(forbidden(), own) {
+		return fmt.Errorf("testbed: refusing to run in the network namespace %s of the machine or of the tests", own)
+	}
+	return nil
+}
+
+// guard is the shell script that a box is started by. Its
 // arguments are the network namespaces in which nothing may be run, a "--", and
 // the command. /proc/self is the shell's own child readlink, which shares its
 // namespaces.

@@ -45,6 +45,24 @@ func TestGuard(t *testing.T) {
 			t.Errorf("the guard let it pass: %v\n%s", err, out)
 		}
 	})
+	t.Run("where a box is to be", func(t *testing.T) {
+		own, err := os.Open("/proc/self/ns/net")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer own.Close()
+		if err := guardNet(own); err == nil || !strings.Contains(err.Error(), "refusing to run") {
+			t.Errorf("the tests' namespace gives %v", err)
+		}
+		r := New(t, Trixie)
+		r.start(t)
+		if err := guardNet(r.net); err != nil {
+			t.Error(err)
+		}
+		if inside := strings.TrimSpace(r.Run(t, "readlink", "/proc/self/ns/net").OK(t)); slices.Contains(forbidden(), inside) || !strings.HasPrefix(inside, "net:[") {
+			t.Errorf("a command runs in the network namespace %q", inside)
+		}
+	})
 	t.Run("in a namespace of its own", func(t *testing.T) {
 		if out, err := run(t, "unshare", "-n"); err != nil || out != "it ran\n" {
 			t.Errorf("got %q, %v, want it to run", out, err)
