@@ -284,7 +284,7 @@ suite() {
 what_failed() {
 	for name; do
 		echo "=== $name: what failed"
-		grep -E -e '^ *--- FAIL' -e '^ +[a-z0-9_]+_test\.go:[0-9]+: ' -e '^(FAIL|panic:|Failing)' -e ' (hung|timed out) ' "$cache/logs/$name" |
+		grep -E -e '^ *--- FAIL' -e '^ +[a-z0-9_]+_test\.go:[0-9]+: ' -e '^(FAIL|panic:|Failing)' -e ' (hung|timed out) ' -e '^[[:space:]]+Test[^ ]* \([0-9hms.]+\)$' "$cache/logs/$name" |
 			cut -c 1-300 | head -n 60
 	done
 }
