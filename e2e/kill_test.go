@@ -92,9 +92,10 @@ func (b *killBox) dies(t *testing.T, o operation, at, effect, want string) {
 }
 
 // TestKilledVersions kills the hook of one version and goes on with the one of
-// another, as after an upgrade or a downgrade that broke off.
+// another, as after an upgrade or a downgrade that broke off. What they leave differs
+// in the version alone: every third effect, beginning with another one in each, does.
 func TestKilledVersions(t *testing.T) {
-	for _, c := range []struct{ name, first, second string }{
+	for i, c := range []struct{ name, first, second string }{
 		{"older then newer", oldVersion, newVersion},
 		{"newer then older", newVersion, oldVersion},
 	} {
@@ -105,8 +106,8 @@ func TestKilledVersions(t *testing.T) {
 			b.configure(t, "hook", c.second)
 			for _, o := range []operation{operations[1], operations[8]} { // start and restore, with a policy
 				want, effects := b.whole(t, o)
-				for n, effect := range effects {
-					b.dies(t, o, fmt.Sprintf("after:%d", n), effect, want)
+				for n := i; n < len(effects); n += 3 {
+					b.dies(t, o, fmt.Sprintf("after:%d", n), effects[n], want)
 				}
 			}
 		})
@@ -330,12 +331,21 @@ func (b *killBox) do(t *testing.T, o operation, at, rest string) string {
 		what := map[int]string{11: "the preparation fails", 12: "it is not killed", 13: "what comes after fails"}[r.Code]
 		t.Fatalf("%s %s: %s\n%s%s", o.name, at, what, r, b.Read(t, "/kill/log"))
 	}
-	return volatile.ReplaceAllString(r.Stdout, "$1 TIME")
+	return settled(r.Stdout)
 }
 
 func (b *killBox) look(t *testing.T) string {
 	t.Helper()
-	return volatile.ReplaceAllString(b.Sh(t, ". /kill/lib.sh; look").OK(t), "$1 TIME")
+	return settled(b.Sh(t, ". /kill/lib.sh; look").OK(t))
+}
+
+// settled is what look prints with nft's tables in the order of their names, and
+// without the times.
+func settled(look string) string {
+	rules, rest, _ := strings.Cut(look, "== settings\n")
+	sections := strings.Split(strings.TrimSpace(rules), "\n== ")
+	slices.Sort(sections)
+	return volatile.ReplaceAllString(strings.Join(sections, "\n== ")+"\n== settings\n"+rest, "$1 TIME")
 }
 
 // volatile are the times in what is compared.

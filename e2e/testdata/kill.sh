@@ -59,7 +59,7 @@ unsetUp() {
 
 # rules prints everything that filters, counters and the time aside. The programs
 # of iptables-legacy make the tables that they print, and are asked for what is
-# there alone.
+# there alone; nft's tables are in the order in which they were made.
 rules() {
 	ipset save
 	for tool in iptables-nft-save ip6tables-nft-save iptables-legacy-save ip6tables-legacy-save; do
@@ -70,10 +70,7 @@ rules() {
 		echo "== $tool"
 		$tool 2>/dev/null | sed -e '/^#/d' -e 's/ \[[0-9:]*\]$//'
 	done
-	/kill/nft list tables | sort | while read -r _ family name; do
-		echo "== nft $family $name"
-		/kill/nft -s list table "$family" "$name" 2>/dev/null
-	done
+	/kill/nft -s list ruleset 2>/dev/null | sed -e '/^#/d' -e 's/^table /== nft &/'
 }
 
 # show prints files with their mode, owner and content. A saved set's rules have
