@@ -3,7 +3,10 @@
 package testbed
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -34,6 +37,7 @@ func (b *Box) Boot(t testing.TB) {
 	if b.pid1 != 0 {
 		t.Fatal("testbed: Boot of a box that has started")
 	}
+	b.maskGenerators(t)
 	b.group = filepath.Join(current.Cgroup, filepath.Base(b.dir))
 	procs, err := makeCgroup(b.group)
 	if err != nil {
@@ -67,6 +71,30 @@ func (b *Box) Boot(t testing.TB) {
 			t.Fatalf("systemd is not up after a minute:\n%s", b.log.String())
 		}
 		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// maskGenerators keeps systemd from running a dozen programs at each daemon-reload
+// that look for disks and terminals, which a box does not have: systemd.generator(7).
+// Those for fstab and for scripts of System V stay.
+func (b *Box) maskGenerators(t testing.TB) {
+	t.Helper()
+	dir := b.Path("/etc/systemd/system-generators")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	names, err := filepath.Glob(b.Path("/usr/lib/systemd/system-generators/*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		name = filepath.Base(name)
+		if name == "systemd-fstab-generator" || name == "systemd-sysv-generator" {
+			continue
+		}
+		if err := os.Symlink("/dev/null", filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrExist) {
+			t.Fatal(err)
+		}
 	}
 }
 
