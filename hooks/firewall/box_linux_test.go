@@ -193,13 +193,14 @@ func rules(t *testing.T) string {
 		}
 		b.WriteString("== " + tool + "\n" + plain(sh(t, tool+" 2>/dev/null")))
 	}
-	for line := range strings.Lines(sh(t, "nft list tables | sort")) {
-		w := strings.Fields(line)
-		text := sh(t, "nft -s list table "+w[1]+" "+w[2])
+	tables := tablesOf(sh(t, "nft -s list ruleset"))
+	slices.Sort(tables)
+	for _, text := range tables {
+		w := strings.Fields(text)
 		if w[1] != "inet" && slices.Contains(xtablesTables, w[2]) && !strings.Contains(text, "chain native") {
 			continue
 		}
-		b.WriteString("== " + line + text)
+		b.WriteString("== " + text)
 	}
 	b.WriteString("== ipset\n" + sh(t, "ipset save | sort"))
 	return b.String()

@@ -179,3 +179,30 @@ func TestNatives(t *testing.T) {
 		t.Error("a table of iptables-nft's has something of nft's")
 	}
 }
+
+// TestTablesOf has what versions of nft print around tables: warnings before those of
+// iptables-nft, the program that owns one, a table without anything.
+func TestTablesOf(t *testing.T) {
+	const (
+		nat   = "table ip nat {\n\tchain POSTROUTING {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n\t}\n}\n"
+		owned = "table inet firewalld { # progname firewalld\n\tflags owner,persist\n\n\tchain a {\n\t\tcomment \"table ip x {\"\n\t}\n}\n"
+		empty = "table ip6 filter {\n}\n"
+	)
+	for _, c := range []struct {
+		name, ruleset string
+		want          []string
+	}{
+		{"nothing", "", nil},
+		{"one", nat, []string{nat}},
+		{"warnings", "# Warning: table ip nat is managed by iptables-nft, do not touch!\n" + nat +
+			"# Warning: table ip6 filter is managed by iptables-nft, do not touch!\n" + empty, []string{nat, empty}},
+		{"all", empty + owned + "\n" + nat, []string{empty, owned, nat}},
+		{"broken off", nat + "table ip x {\n\tchain", []string{nat}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, tablesOf(c.ruleset)); diff != "" {
+				t.Errorf("tables (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -346,8 +346,7 @@ func clean(t *testing.T) {
 	t.Helper()
 	sh(t, `nft flush ruleset
 		for t in iptables-legacy ip6tables-legacy; do
-			for table in filter nat mangle; do $t -t $table -F; $t -t $table -X; done
-			for c in INPUT FORWARD OUTPUT; do $t -P $c ACCEPT; done
+			printf '*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\n*nat\nCOMMIT\n*mangle\nCOMMIT\n' | $t-restore
 		done
 		ipset destroy`)
 }
