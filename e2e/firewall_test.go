@@ -367,8 +367,11 @@ func snapshot(t *testing.T, b *testbed.Box) string {
 		nft list tables | grep -v ' ip6\? \(filter\|nat\|mangle\)$' | sort | while read -r table; do nft -s list $table; done
 		ipset save | sed 's, initval .*,,' | sort
 		echo '== services'
-		for s in iptables ip6tables firewalld nftables ufw SuSEfirewall2; do
-			echo "$s $(systemctl is-enabled $s 2>/dev/null) $(systemctl is-active $s)"
+		services='iptables ip6tables firewalld nftables ufw SuSEfirewall2'
+		set -- $(systemctl is-active $services)
+		for s in $services; do
+			echo "$s $(systemctl is-enabled $s 2>/dev/null) $1"
+			shift
 		done
 		echo '== settings'
 		for s in tcp_timeout_established max buckets; do echo "$s $(cat /proc/sys/net/netfilter/nf_conntrack_$s)"; done

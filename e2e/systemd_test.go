@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,12 +130,18 @@ func checkRunning(t testing.TB, b *testbed.Box) {
 		t.Errorf("the service does not run: %s\n%s", got.Stdout, b.Run(t, "journalctl", "--no-pager", "-n", "50").Stdout)
 	}
 	eventually(t, b, "all components run as their users", func() (string, bool) {
+		pids := mainPIDs(t, b)
+		users := map[string]string{} // by number of the process
+		for line := range strings.Lines(b.Run(t, "ps", "-o", "pid=,user:32=", "-p", strings.Join(slices.Collect(maps.Values(pids)), ",")).Stdout) {
+			if f := strings.Fields(line); len(f) == 2 {
+				users[f[0]] = f[1]
+			}
+		}
 		var is strings.Builder
 		good := true
-		for component, pid := range mainPIDs(t, b) {
-			user := strings.TrimSpace(b.Run(t, "ps", "-o", "user:32=", "-p", pid).Stdout)
-			fmt.Fprintf(&is, "%s: pid %s, user %q\n", component, pid, user)
-			good = good && user == components[component]
+		for component, pid := range pids {
+			fmt.Fprintf(&is, "%s: pid %s, user %q\n", component, pid, users[pid])
+			good = good && users[pid] == components[component]
 		}
 		return is.String(), good
 	})
@@ -153,9 +161,15 @@ func checkStopped(t testing.TB, b *testbed.Box) {
 // mainPIDs are the processes of the components' units.
 func mainPIDs(t testing.TB, b *testbed.Box) map[string]string {
 	t.Helper()
+	names := slices.Sorted(maps.Keys(components))
+	out := b.Run(t, append([]string{"systemctl", "show", "-p", "MainPID", "--value"}, names...)...).OK(t)
+	values := strings.Fields(out) // with empty lines between them
+	if len(values) != len(names) {
+		t.Fatalf("systemctl gives %q for %d units", out, len(names))
+	}
 	pids := map[string]string{}
-	for component := range components {
-		pids[component] = strings.TrimSpace(b.Run(t, "systemctl", "show", "-p", "MainPID", "--value", component).OK(t))
+	for i, name := range names {
+		pids[name] = values[i]
 	}
 	return pids
 }

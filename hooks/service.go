@@ -50,36 +50,26 @@ func (s serviceState) String() string {
 }
 
 func (h *host) serviceState(name string) serviceState {
+	out, err := h.exec("systemctl", "is-enabled", name) // its status says the same as its answer
+	if errors.Is(err, exec.ErrNotFound) {
+		return serviceState{Missing: true}
+	}
 	var s serviceState
-	load, enabled := "", ""
-	if _, err := h.Stat(systemdUnits); err == nil {
-		out, _ := h.exec("systemctl", "show", "--property=LoadState,UnitFileState,ActiveState", name)
-		for line := range strings.Lines(out) {
-			switch what, is, _ := strings.Cut(strings.TrimSpace(line), "="); what {
-			case "LoadState":
-				load = is
-			case "UnitFileState":
-				enabled = is
-			case "ActiveState":
-				s.Active = is == "active" || is == "activating" || is == "reloading"
-			}
-		}
-	}
-	// Where systemd does not run, and for a script of System V's.
-	if load != "not-found" && (enabled == "" || enabled == "generated") {
-		out, err := h.exec("systemctl", "is-enabled", name) // its status says the same as its answer
-		if errors.Is(err, exec.ErrNotFound) {
-			return serviceState{Missing: true}
-		}
-		enabled = strings.TrimSpace(out)
-	}
-	switch enabled {
+	switch strings.TrimSpace(out) {
 	case "enabled", "enabled-runtime":
 		s.Enabled = true
 	case "masked", "masked-runtime":
 		s.Masked = true
 	case "", "not-found": // an older systemd says so on its standard error
-		s.Missing = !s.Active
+		s.Missing = true
+	}
+	if _, err := h.Stat(systemdUnits); err != nil {
+		return s // systemd does not run
+	}
+	out, _ = h.exec("systemctl", "is-active", name) // as above
+	switch strings.TrimSpace(out) {
+	case "active", "activating", "reloading":
+		s.Active, s.Missing = true, false
 	}
 	return s
 }

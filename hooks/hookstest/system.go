@@ -206,21 +206,18 @@ func (s *System) show(args []string) string {
 		u, ok := s.Units[name]
 		is := map[string]string{
 			"Id": name, "LoadState": "loaded", "ActiveState": "active", "Type": u.Type, "MainPID": strconv.Itoa(u.PID),
-			"RemainAfterExit": "yes", "UnitFileState": "disabled", "FragmentPath": u.Fragment, "DropInPaths": u.DropIns,
+			"RemainAfterExit": "yes", "FragmentPath": u.Fragment, "DropInPaths": u.DropIns,
 		}
 		switch {
 		case !ok:
-			is["LoadState"], is["UnitFileState"] = "not-found", ""
+			is["LoadState"] = "not-found"
 		case u.Masked:
-			is["LoadState"], is["UnitFileState"] = "masked", "masked"
+			is["LoadState"] = "masked"
 		case u.Fragment == "":
 			is["FragmentPath"] = "/usr/lib/systemd/system/" + name
 		}
 		if u.Runs == "" {
 			is["ActiveState"] = "inactive"
-		}
-		if ok && u.Enabled && !u.Masked {
-			is["UnitFileState"] = "enabled"
 		}
 		if i > 0 {
 			b.WriteByte('\n')
