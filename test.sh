@@ -135,18 +135,15 @@ unit() {
 		echo "SKIP -race: gcc is not installed"
 		race=
 	fi
-	# The libraries that compress do so in a tenth of the time when they are not watched;
-	# what is handed to them is. An argument of go for each.
-	unwatched=
-	for library in github.com/klauspost/compress/... github.com/ulikunitz/xz/... github.com/mikelolasagasti/xz compress/...; do
-		unwatched="$unwatched -gcflags=$library=-race=false"
-	done
-	# The scripts of cmd/vpkg build and read whole packages, with the race detector in five
-	# times the time; what runs at once there has tests in its own package.
+	# What builds and reads whole packages compresses them, which takes ten times the time
+	# with the race detector; what runs at once there is the store's workers.
+	whole='./cmd/vpkg ./deb ./packaging/payload ./rpm'
 	# shellcheck disable=SC2046,SC2086 # lists of words
-	go test $race $unwatched -timeout 14m $(go list ./... | grep -v -e '/cmd/vpkg$' -e '/internal/testbed$' -e '/e2e$' -e '/e2e/vm$' -e '/e2e/wine$' -e '/e2e/browser$' -e '/e2e/pairing$')
+	go test $race -timeout 14m $(go list ./... | grep -v -e '/cmd/vpkg$' -e '/deb$' -e '/packaging/payload$' -e '/vpkg/rpm$' \
+		-e '/internal/testbed$' -e '/e2e$' -e '/e2e/vm$' -e '/e2e/wine$' -e '/e2e/browser$' -e '/e2e/pairing$')
 	code=$?
-	go test -timeout 6m ./cmd/vpkg || code=1
+	# shellcheck disable=SC2086 # as above
+	go test -timeout 8m $whole && go test $race -timeout 4m -run 'Known|Shared|Cancel|Cut|Eviction' ./packaging/payload || code=1
 	return $code
 }
 
