@@ -95,8 +95,16 @@ func (f *Firewall) look(ctx context.Context) (*host, error) {
 		if h.format, err = f.form(ctx); err != nil {
 			return nil, err
 		}
-		if h.format == FormatNft {
-			return nil, fmt.Errorf("listing nft's rules: %w", nft)
+		// What nft cannot list can be a table for bridges, which is none of ours.
+		ruleset = ""
+		for _, family := range []string{"inet", "ip", "ip6"} {
+			if h.format == FormatNft {
+				text, err := f.Sys.Run(ctx, "nft", "-s", "list", "ruleset", family)
+				if err != nil {
+					return nil, fmt.Errorf("listing nft's rules: %w", err)
+				}
+				ruleset += "\n" + text
+			}
 		}
 	}
 	var err error

@@ -97,6 +97,7 @@ func TestListingText(t *testing.T) {
 type oneSystem struct {
 	files  map[string]string
 	nat    string // what iptables-nft-save prints
+	bridge bool   // there is a table that nft cannot list
 	loaded string // by iptables-nft-restore
 }
 
@@ -106,8 +107,13 @@ func (s *oneSystem) Run(ctx context.Context, argv ...string) (string, error) {
 
 func (s *oneSystem) Feed(_ context.Context, input string, argv ...string) (string, error) {
 	switch strings.Join(argv[:min(2, len(argv))], " ") {
+	case "nft list":
+		return "", nil
 	case "nft -s":
-		if s.nat != "" {
+		if s.bridge && len(argv) == 4 {
+			return "table bridge b {\n}\n", errors.New("exit status 1")
+		}
+		if s.nat != "" && (len(argv) == 4 || argv[4] == "ip") {
 			return "table ip nat {\n}\n", nil
 		}
 		return "", nil
@@ -181,14 +187,16 @@ COMMIT
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			const dir = "/state"
-			s := &oneSystem{nat: c.now, files: map[string]string{filepath.Join(dir, "000001", "iptables-nft.rules"): saved}}
-			f := &Firewall{Sys: s, Dir: dir}
 			set := Set{ID: "000001", Parts: []Part{{View: "iptables-nft", File: "iptables-nft.rules"}}}
-			if err := f.LoadOthers(t.Context(), set); err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(c.want, s.loaded); diff != "" {
-				t.Errorf("what is loaded (-want +got):\n%s", diff)
+			for _, bridge := range []bool{false, true} {
+				s := &oneSystem{nat: c.now, bridge: bridge, files: map[string]string{filepath.Join(dir, "000001", "iptables-nft.rules"): saved}}
+				f := &Firewall{Sys: s, Dir: dir}
+				if err := f.LoadOthers(t.Context(), set); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(c.want, s.loaded); diff != "" {
+					t.Errorf("with a table that cannot be listed %t, what is loaded (-want +got):\n%s", bridge, diff)
+				}
 			}
 		})
 	}
