@@ -137,10 +137,10 @@ unit() {
 	fi
 	# What builds and reads whole packages compresses them, which takes ten times the time
 	# with the race detector; what runs at once there is the store's workers.
-	whole='./cmd/vpkg ./deb ./packaging/payload ./rpm'
+	whole=$(go list ./cmd/vpkg ./deb ./packaging/payload ./rpm) || return 1
 	# shellcheck disable=SC2046,SC2086 # lists of words
-	go test $race -timeout 14m $(go list ./... | grep -v -e '/cmd/vpkg$' -e '/deb$' -e '/packaging/payload$' -e '/vpkg/rpm$' \
-		-e '/internal/testbed$' -e '/e2e$' -e '/e2e/vm$' -e '/e2e/wine$' -e '/e2e/browser$' -e '/e2e/pairing$')
+	go test $race -timeout 14m $(go list ./... | grep -vxF "$whole" |
+		grep -v -e '/internal/testbed$' -e '/e2e$' -e '/e2e/vm$' -e '/e2e/wine$' -e '/e2e/browser$' -e '/e2e/pairing$')
 	code=$?
 	# shellcheck disable=SC2086 # as above
 	go test -timeout 8m $whole && go test $race -timeout 4m -run 'Known|Shared|Cancel|Cut|Eviction' ./packaging/payload || code=1

@@ -79,7 +79,7 @@ func (l Ledger) step(ctx context.Context, file *ledgerFile, s Step) error {
 		}
 		return l.Filter.Enforce(ctx)
 	}
-	h := l.host(ctx)
+	h := newHost(ctx, l.Sys, l.Log)
 	do, undo, need, err := h.look(s)
 	if err != nil || !need {
 		return err
@@ -187,7 +187,7 @@ func (l Ledger) undo(ctx context.Context, s Step) (left []string, again bool) {
 	if s.Kind == "" {
 		return nil, false
 	}
-	h := l.host(ctx)
+	h := newHost(ctx, l.Sys, l.Log)
 	do, _, need, err := h.look(s)
 	if err == nil && need {
 		l.Log.Info("undoing", "step", do.String())
@@ -197,11 +197,6 @@ func (l Ledger) undo(ctx context.Context, s Step) (left []string, again bool) {
 		return []string{fmt.Sprintf("%s: %v", s, err)}, false
 	}
 	return nil, false
-}
-
-func (l Ledger) host(ctx context.Context) *host {
-	exec := func(argv ...string) (string, error) { return l.Sys.Run(ctx, argv...) }
-	return &host{System: l.Sys, exec: exec, log: l.Log, ids: map[string]int{}}
 }
 
 func (l Ledger) read() (ledgerFile, error) {

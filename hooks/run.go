@@ -24,8 +24,7 @@ func Run(ctx context.Context, e Event, steps []Step, sys System, log Logger) err
 	if len(steps) == 0 && e.Action != Rollback && e.Phase != PostTrans {
 		return nil
 	}
-	exec := func(argv ...string) (string, error) { return sys.Run(ctx, argv...) }
-	r := &run{host: host{sys, exec, log, map[string]int{}}, e: e, dir: stateFolder + e.Package + "/", unlock: func() {}}
+	r := &run{host: *newHost(ctx, sys, log), e: e, dir: stateFolder + e.Package + "/", unlock: func() {}}
 	err := r.run(steps)
 	r.unlock()
 	if err == nil {
@@ -355,7 +354,7 @@ func (r *run) forget() error {
 // journal: nothing that they were is worth keeping. The user is the
 // administrator's choice for the services; empty means the package's own.
 func Repair(ctx context.Context, c Config, user string, sys System, log Logger) error {
-	h := host{sys, func(argv ...string) (string, error) { return sys.Run(ctx, argv...) }, log, map[string]int{}}
+	h := newHost(ctx, sys, log)
 	for _, s := range planFolders(c, user) {
 		do, _, need, err := h.look(s)
 		if err == nil && need {

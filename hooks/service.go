@@ -168,8 +168,7 @@ func (h *host) removeDropIn(service string) error {
 // ServiceState says how a service of the host stands: "enabled", "active", both,
 // "masked", or nothing.
 func ServiceState(ctx context.Context, sys System, name string) string {
-	h := host{System: sys, exec: func(argv ...string) (string, error) { return sys.Run(ctx, argv...) }}
-	s := h.serviceState(name)
+	s := newHost(ctx, sys, nil).serviceState(name)
 	if s.Masked {
 		return "masked"
 	}

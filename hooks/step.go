@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -118,6 +119,11 @@ type host struct {
 	exec func(argv ...string) (string, error) // System's Run
 	log  Logger
 	ids  map[string]int // of accounts, by database and name, that were looked up
+}
+
+func newHost(ctx context.Context, sys System, log Logger) *host {
+	exec := func(argv ...string) (string, error) { return sys.Run(ctx, argv...) }
+	return &host{System: sys, exec: exec, log: log, ids: map[string]int{}}
 }
 
 // look finds out whether the step has anything to do, and what would undo it:

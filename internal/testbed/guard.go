@@ -21,10 +21,9 @@ func guardNet(net *os.File) error {
 	return nil
 }
 
-// guard is the shell script that a box is started by. Its
-// arguments are the network namespaces in which nothing may be run, a "--", and
-// the command. /proc/self is the shell's own child readlink, which shares its
-// namespaces.
+// guard is the shell script that a box is started by. Its arguments are the network
+// namespaces in which nothing may be run, a "--", and the command. /proc/self is the
+// shell's own child readlink, which shares its namespaces.
 const guard = `
 own=$(readlink /proc/self/ns/net)
 case $own in net:*) ;; *) echo "testbed: refusing to run: the network namespace is unknown" >&2; exit 125;; esac
